@@ -1,0 +1,75 @@
+"""The only door to fuzz/ and inject/: what an engine is, and how one is found."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Protocol
+
+from firedamp.errors import EnvironmentFailure
+from firedamp.outcome import Outcome
+from firedamp.reproducer import Reproducer
+from firedamp.target import Build, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One execution that is worth judging, and how to see it again."""
+
+    reproducer: Reproducer
+    outcome: Outcome
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """Counters of a search under way; the engine updates them, the roof shows them."""
+
+    executions: int = 0
+    executions_per_s: float = 0.0
+    edges: int = 0
+    corpus: int = 0
+    sites: int = 0
+    faults: int = 0
+    done: int = 0
+    planned: int = 0
+    skips: dict[str, int] = field(default_factory=dict)
+    complete: bool = False
+    notes: list[str] = field(default_factory=list)  # what a person must know: vacuous rules, lost confinement
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What to search, within what bounds."""
+
+    target: Target
+    build: Build | None = None  # None for a COMMAND or PYTHON target and for sweeps
+    results: Path
+    time_s: float | None = None
+    runs: int | None = None
+    seed: int = 0
+    workers: int = 1
+    flags: tuple[str, ...] = ()  # passed through to libFuzzer
+    options: dict[str, object] = field(default_factory=dict)  # of one engine, documented there
+    stopping: Callable[[], bool] = lambda: False  # Ctrl-C was pressed
+
+
+class Engine(Protocol):
+    name: str
+
+    def search(self, job: Job, progress: Progress) -> Iterator[Attempt]: ...
+
+    def replay(self, reproducer: Reproducer, build: Build | None) -> Outcome:
+        """One fresh process (two for inject: the clean run first, as `Outcome.baseline`)."""
+
+
+def load(name: str) -> Engine:
+    """The engine registered under `firedamp.engines` as `name`."""
+    for entry in entry_points(group="firedamp.engines", name=name):
+        engine: Engine = entry.load()
+        if getattr(engine, "name", None) != name:
+            raise EnvironmentFailure(
+                f"{entry.value}: is no firedamp engine (a foreign package of that name is in the way); "
+                "reinstall firedamp in an environment of its own"
+            )
+        return engine
+    raise EnvironmentFailure(f"engine {name!r}: not registered; install firedamp (./dev does), do not run a bare checkout")

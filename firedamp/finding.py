@@ -1,0 +1,74 @@
+"""What the guards say of outcomes, and what is kept of it."""
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from firedamp.outcome import Frame
+
+
+class Severity(StrEnum):
+    CRITICAL = "critical"
+    HIGH = "high"
+    MEDIUM = "medium"
+    LOW = "low"
+    INFO = "info"
+
+
+class Standing(StrEnum):
+    """How much a detection counts: only a FINDING makes the exit code 1."""
+
+    FINDING = "finding"
+    HINT = "hint"  # listed, no exit 1
+    BENIGN = "benign"  # counted only
+
+
+class State(StrEnum):
+    NEW = "new"
+    KNOWN = "known"
+    FIXED = "fixed"
+    UNCONFIRMED = "unconfirmed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """One guard's verdict on one outcome.
+
+    `place` is the part of the identity that says where: functions with offsets, never addresses, input bytes or
+    process numbers. `frame` is the failing check or access, for file and line.
+    """
+
+    guard: str
+    kind: str
+    cwe: int
+    severity: Severity
+    place: tuple[str, ...]
+    frame: Frame | None = None
+    standing: Standing = Standing.FINDING
+    message: str = ""  # one line for a person
+    evidence: tuple[str, ...] = ()
+    stack: tuple[Frame, ...] = ()
+
+    def signature(self, target: str) -> str:
+        return "\n".join((target, self.kind, *self.place))
+
+    def identity(self, target: str) -> str:
+        """Twelve hexadecimal digits: equal across runs and machines."""
+        return hashlib.sha256(self.signature(target).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Detections with one signature."""
+
+    id: str
+    target: str
+    engine: str
+    detection: Detection
+    count: int
+    confirmed: tuple[int, int]  # came back n of m times in fresh processes
+    state: State
+    reproducer: str  # absolute path
+    first_seen: str  # ISO 8601, UTC
+    last_seen: str = ""
+    replay: tuple[str, ...] = field(default=())

@@ -1,0 +1,145 @@
+"""Everything that one execution did. Values only: collected by firedamp.run, judged by firedamp.guards."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from signal import Signals
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One call: `offset` is the ELF virtual address in `module` (file address, so without ASLR).
+
+    For a caller's frame the offset is the return address minus one, i.e. inside the call instruction.
+    `own` is false for the C runtime (libc, ld.so, libm, sanitizer runtimes), for firedamp's runtime, and outside any file.
+    """
+
+    module: str  # absolute path, or "[vdso]", "[anon]"
+    offset: int
+    function: str | None = None
+    function_offset: int | None = None
+    file: str | None = None
+    line: int | None = None
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exited:
+    status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Killed:
+    signal: int  # a number, since real-time signals have no Signals member
+
+
+class Stall(StrEnum):
+    """What a run that ran out of time was doing."""
+
+    DEADLOCK = "deadlock"  # every thread waits for a lock or for another thread of the same run
+    LIVELOCK = "livelock"  # system calls go on and on
+    BUSY = "busy"  # the processor is used, no system calls
+    WAITING = "waiting"  # asleep in a system call that somebody outside could end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimedOut:
+    limit: str  # "wall" | "cpu"
+    stall: Stall
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfMemory:
+    resident_bytes: int
+
+
+Ending = Exited | Killed | TimedOut | OutOfMemory
+
+
+class Access(StrEnum):
+    READ = "read"
+    WRITE = "write"
+    EXEC = "exec"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fatal:
+    """A SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS or SIGTRAP as it was about to be delivered, handled or not.
+
+    `address` and `code` are siginfo's (sigaction(2)); `access` comes from the page-fault error code or the
+    faulting instruction; `abort_message` is glibc's __abort_msg; `stack_pointer` and `stack_low` tell stack exhaustion:
+    the lowest mapped address of the thread's stack.
+    """
+
+    signal: Signals
+    code: int
+    address: int | None = None
+    access: Access | None = None
+    abort_message: str | None = None
+    handled: bool = False  # the program had a handler for it
+    stack_exhausted: bool = False
+    stack: tuple[Frame, ...] = ()  # innermost first
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Strike:
+    """One fault that took place. `site` is the digest of the call stack; `nth` counts from 1 at that site in this run."""
+
+    rule: int  # index of the rule in the policy
+    syscall: str
+    pid: int
+    site: str
+    nth: int
+    errno: int | None = None
+    effect: str = "suppress"  # suppress | commit | partial | retval | signal | delay
+    path: str | None = None  # the file behind the name or the descriptor
+    stack: tuple[Frame, ...] = ()
+    took: bool = True  # false: the program saw another result than the planned one
+
+
+class EntryKind(StrEnum):
+    FILE = "file"
+    FOLDER = "folder"
+    LINK = "link"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    kind: EntryKind
+    mode: int
+    size: int = 0
+    digest: str = ""  # SHA-256 of the content, or the link's text
+
+
+Tree = Mapping[str, Entry]  # path relative to the private folder -> what is there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A write that our confinement refused: ours, never the program's failure."""
+
+    syscall: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    ending: Ending
+    stdout: bytes = b""
+    stderr: bytes = b""
+    cpu_s: float = 0.0
+    wall_s: float = 0.0
+    peak_rss_bytes: int = 0
+    fatals: tuple[Fatal, ...] = ()  # in order of delivery
+    exit_stack: tuple[Frame, ...] = ()  # of the thread that called exit, where it was asked for
+    stall_stack: tuple[Frame, ...] = ()  # frames common to several samples of a run that ran out of time
+    before: Tree = field(default_factory=dict)
+    after: Tree = field(default_factory=dict)
+    check_status: int | None = None  # of the user's own check
+    strikes: tuple[Strike, ...] = ()
+    baseline: "Outcome | None" = None  # the clean run, for a run under faults
+    unstable: frozenset[str] = frozenset()  # names (paths, "stdout", "stderr") that differ between clean runs
+    refusals: tuple[Refusal, ...] = ()
+    confinement: str = "none"  # e.g. "landlock 6", or why there is none
+    inside_harness: bool = False  # the input went through LLVMFuzzerTestOneInput
