@@ -1,0 +1,68 @@
+"""Markers and the reckoning of skips: a test that needs what this machine lacks says so, and the count comes last."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import pytest
+
+EXPECTED = "FIREDAMP_EXPECTED_SKIPS"  # set by CI: comma-separated reasons that are allowed there
+
+
+def ptrace_works() -> bool:
+    """ptrace(2) may be forbidden by a container's seccomp profile or by Yama."""
+    done = subprocess.run(
+        [sys.executable, "-c", "import ctypes; raise SystemExit(ctypes.CDLL(None).ptrace(0, 0, 0, 0) != 0)"], check=False
+    )
+    return done.returncode == 0
+
+
+def landlock_works() -> bool:
+    from firedamp import jail
+
+    return jail.abi() > 0
+
+
+FEATURES: dict[str, Callable[[], bool]] = {
+    "zig": lambda: find_spec("ziglang") is not None,
+    "ptrace": ptrace_works,
+    "seccomp": ptrace_works,
+    "landlock": landlock_works,
+}
+available: dict[str, bool] = {}
+
+
+def has(feature: str) -> bool:
+    """A feature of the table, else a program in PATH; asked once per session."""
+    if feature not in available:
+        probe = FEATURES.get(feature, lambda: shutil.which(feature) is not None)
+        available[feature] = probe()
+    return available[feature]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    for marker in item.iter_markers("needs"):
+        for feature in marker.args:
+            if not has(feature):
+                pytest.skip(f"needs {feature}")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """CI names the skips that it expects; any other one there is a missing installation, not a pass."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if EXPECTED not in os.environ or reporter is None:
+        return
+    allowed = set(filter(None, os.environ[EXPECTED].split(",")))
+    reasons = {str(report.longrepr[2]).removeprefix("Skipped: ") for report in reporter.stats.get("skipped", [])}
+    surprises = sorted(reasons - allowed)
+    if surprises:
+        reporter.write_line(f"skips that were not expected here: {', '.join(surprises)}", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = terminalreporter.stats.get("skipped", [])
+    terminalreporter.write_line(f"skipped: {len(skipped)}")
