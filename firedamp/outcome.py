@@ -143,3 +143,5 @@ class Outcome:
     refusals: tuple[Refusal, ...] = ()
     confinement: str = "none"  # e.g. "landlock 6", or why there is none
     inside_harness: bool = False  # the input went through LLVMFuzzerTestOneInput
+    sanitizer_report: str = ""  # from the sanitizer's own log file, never from stderr
+    sanitizer_stack: tuple[Frame, ...] = ()  # of the bad access in that report

@@ -1,0 +1,266 @@
+"""One execution in a fresh process: an input or a command, a private room, limits, confinement -> Outcome.
+
+Both engines are judged by what comes out of here. This room decides nothing about what a run means: guards do.
+"""
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from signal import SIGKILL
+from types import TracebackType
+from typing import Self
+
+from firedamp import sanitizers, symbols
+from firedamp.errors import UsageError
+from firedamp.outcome import Fatal, Frame, Outcome, Tree
+from firedamp.room import Room
+from firedamp.target import Build, InputMode, Profile, Target, TargetKind
+from firedamp.trace.client import Executor
+from firedamp.trace.protocol import Execution, Interceptor
+
+PLACEHOLDER = "@@"
+ARGUMENT_LIMIT_BYTES = 128 * 1024 - 1  # MAX_ARG_STRLEN of execve(2), without the closing NUL
+SHELL_LIMIT_S = 60.0  # of `setup` and of `check`: they prepare and compare, they do not work
+STILL_RUNNING = 124  # the status that timeout(1) gives to a command that it had to stop
+HARNESS_ENTRY = "LLVMFuzzerTestOneInput"
+RUNTIME = str(Path(__file__).parent / "runtime")
+SANITIZER_FUNCTION = re.compile(r"_*(interceptor_|asan_|ubsan_|sanitizer_|sancov_|lsan_)")
+
+# What this process, its test runner or an IDE put there and a program must not see: each could change what it does.
+NOISE = re.compile(
+    r"LD_(PRELOAD|AUDIT|DEBUG.*|BIND_NOW|TRACE.*|SHOW_AUXV)|LC_.*|LANG|LANGUAGE|MALLOC_.*|GLIBC_TUNABLES|.*SAN_OPTIONS"
+    r"|PYTHON.*|PYTEST_.*|COV_.*|COVERAGE_.*|VIRTUAL_ENV.*|OLDPWD|PWD|SHLVL|_|COLUMNS|LINES|LS_COLORS|TMP|TEMP|TMPDIR"
+)
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The user's variables without the noise; messages are English, as on every machine that replays a finding."""
+    kept = {name: value for name, value in environment.items() if not NOISE.fullmatch(name)}
+    return {**kept, "LC_ALL": "C"}
+
+
+def resolve_outcome(outcome: Outcome) -> Outcome:
+    """Raw frames get function, file and line; `own` is taken from frames of firedamp's and the sanitizers' runtime."""
+    return replace(
+        outcome,
+        fatals=tuple(_resolve_fatal(fatal) for fatal in outcome.fatals),
+        exit_stack=resolve_stack(outcome.exit_stack),
+        stall_stack=resolve_stack(outcome.stall_stack),
+        sanitizer_stack=resolve_stack(outcome.sanitizer_stack, sanitized=True),
+    )
+
+
+def resolve_stack(stack: tuple[Frame, ...], *, sanitized: bool = False) -> tuple[Frame, ...]:
+    frames = symbols.resolve(stack)
+    entry = next((index for index, frame in enumerate(frames) if frame.function == HARNESS_ENTRY), len(frames))
+    return tuple(
+        replace(frame, own=False) if index > entry or _is_runtime(frame, sanitized=sanitized) else frame
+        for index, frame in enumerate(frames)
+    )
+
+
+def _resolve_fatal(fatal: Fatal) -> Fatal:
+    return replace(fatal, stack=resolve_stack(fatal.stack))
+
+
+def _is_runtime(frame: Frame, *, sanitized: bool) -> bool:
+    """A statically linked sanitizer runtime has no debug information, while we compile every target with it."""
+    function = frame.function or ""
+    return (
+        function.startswith("firedamp_")
+        or (frame.file or "").startswith(RUNTIME)
+        or SANITIZER_FUNCTION.match(function) is not None
+        or (sanitized and frame.file is None)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streams:
+    """Files of a program's standard streams; relative names lie in the private folder. None: /dev/null, captured."""
+
+    stdin: str | None = None
+    stdout: str | None = None
+    stderr: str | None = None
+    inherit: bool = False  # the program gets ours
+
+    @classmethod
+    def of(cls, target: Target) -> Self:
+        return cls(stdin=target.stdin, stdout=target.stdout, stderr=target.stderr)
+
+
+class Bench:
+    """Runs one target again and again, each time from the same bytes. A context manager: it owns a worker process.
+
+    `command` stands in for the target's own (with argv[0]); `scratch` is where the private copy lies; `workdir` is
+    what is copied. UsageError: `setup` fails, or the input has no way into the program.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        build: Build | None,
+        *,
+        command: tuple[str, ...] | None = None,
+        scratch: Path | None = None,
+        workdir: Path | None = None,
+    ) -> None:
+        self.target = target
+        self.build = build
+        self.command = command or _command(target, build)
+        self._source = workdir or target.workdir or target.root
+        self._scratch = scratch
+        self._stack = ExitStack()
+        self._prepared = False
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.executor = stack.enter_context(Executor())
+            self.room = stack.enter_context(Room(self._source, scratch=self._scratch))
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def run_input(self, data: bytes) -> Outcome:
+        """One input through the target's own door: a harness, standard input, a file or an argument."""
+        self._fresh()
+        payload = self.room.tmp / "input"  # beside the working folder: the program may write it, but does not list it
+        payload.write_bytes(data)
+        argv, stdin = self._feed(data, payload)
+        harness = self.target.kind is TargetKind.HARNESS
+        execution = replace(self._execution(argv, Streams()), stdin=stdin, exit_stack=harness)
+        outcome, _ = self._run(execution)
+        return replace(outcome, inside_harness=harness)
+
+    def run_command(
+        self,
+        *,
+        interceptor: Interceptor | None = None,
+        snapshot: bool = False,
+        streams: Streams | None = None,
+    ) -> tuple[Outcome, object]:
+        """The target's command as it stands; with the interceptor's report, which is None without one.
+
+        `snapshot` fills Outcome.before and Outcome.after. A `check` of the target runs afterwards.
+        """
+        self._fresh()
+        before: Tree = self.room.tree() if snapshot else {}
+        execution = replace(self._execution(self.command, streams or Streams.of(self.target)), interceptor=interceptor)
+        outcome, report = self._run(execution)
+        after: Tree = self.room.tree() if snapshot else {}
+        return replace(outcome, before=before, after=after, check_status=self._check()), report
+
+    def _fresh(self) -> None:
+        self.room.reset()
+        if not self._prepared and self.target.setup is not None:
+            self._set_up(self.target.setup)
+            self.room.adopt()
+        self._prepared = True
+
+    def _run(self, execution: Execution) -> tuple[Outcome, object]:
+        trace = self.executor.run(execution)
+        report = sanitizers.read_report(self.room.tmp) if self._sanitized else ""
+        outcome = replace(trace.outcome, sanitizer_report=report, sanitizer_stack=sanitizers.report_stack(report))
+        return resolve_outcome(outcome), trace.report
+
+    @property
+    def _sanitized(self) -> bool:
+        return self.build is not None and (self.build.profile is Profile.ASAN or bool(self.build.proof.sanitizers))
+
+    def environment(self) -> dict[str, str]:
+        extra = {"TMPDIR": str(self.room.tmp), "PWD": str(self.room.path)}
+        if self._sanitized:
+            extra |= sanitizers.environment(self.room.tmp / sanitizers.LOG_NAME)
+        return clean_environment(os.environ) | extra
+
+    def _execution(self, argv: tuple[str, ...], streams: Streams) -> Execution:
+        return Execution(
+            argv=argv,
+            environment=tuple(self.environment().items()),
+            folder=self.room.path,
+            stdin=self._file(streams.stdin),
+            stdout=self._file(streams.stdout),
+            stderr=self._file(streams.stderr),
+            inherit_streams=streams.inherit,
+            limits=self.target.limits,
+            writable=(self.room.path, self.room.tmp),
+        )
+
+    def _file(self, name: str | None) -> Path | None:
+        return None if name is None else self.room.path / name
+
+    def _feed(self, data: bytes, payload: Path) -> tuple[tuple[str, ...], Path | None]:
+        """The command line and the file behind standard input that bring `data` into the program."""
+        match self.target.input:
+            case InputMode.BUFFER:
+                return self._placed(str(payload)) if PLACEHOLDER in self.command else (
+                    *self.command,
+                    str(payload),
+                ), None
+            case InputMode.STDIN:
+                return self.command, payload
+            case InputMode.FILE:
+                return self._placed(str(payload)), None
+            case InputMode.ARGV:
+                return self._placed(argument(data)), None
+            case InputMode.NONE:
+                return self.command, None
+
+    def _placed(self, text: str) -> tuple[str, ...]:
+        if not any(PLACEHOLDER in word for word in self.command):
+            raise UsageError(
+                f"{self.target.name}: input is {self.target.input.value!r} but no argument of {self.command} holds "
+                f"{PLACEHOLDER}; write {PLACEHOLDER} where the input belongs, or set input = 'stdin'"
+            )
+        return tuple(word.replace(PLACEHOLDER, text) for word in self.command)
+
+    def _set_up(self, script: str) -> None:
+        status, said = self._shell(script)
+        if status != 0:
+            raise UsageError(
+                f"{self.target.name}: setup {script!r} ended with status {status}; it must leave the working folder "
+                f"ready and exit 0. It said: {said.decode('utf-8', 'replace').strip() or 'nothing'}"
+            )
+
+    def _check(self) -> int | None:
+        return None if self.target.check is None else self._shell(self.target.check)[0]
+
+    def _shell(self, script: str) -> tuple[int, bytes]:
+        """Exit status and stderr of a command of the user's in the private folder; its children end with it."""
+        with tempfile.TemporaryFile() as said:
+            shell = subprocess.Popen(
+                ["sh", "-c", script],
+                cwd=self.room.path,
+                env=self.environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=said,
+                start_new_session=True,
+            )
+            try:
+                status = shell.wait(SHELL_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(shell.pid, SIGKILL)
+                shell.wait()
+                status = STILL_RUNNING
+            said.seek(0)
+            return status, said.read()
+
+
+def argument(data: bytes) -> str:
+    """The bytes as one argument of execve(2): up to the first NUL, at most MAX_ARG_STRLEN."""
+    return os.fsdecode(data.split(b"\0", 1)[0][:ARGUMENT_LIMIT_BYTES])
+
+
+def _command(target: Target, build: Build | None) -> tuple[str, ...]:
+    if build is not None and target.kind is not TargetKind.COMMAND:
+        return (str(build.executable), *target.args)
+    return target.command

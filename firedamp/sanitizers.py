@@ -1,0 +1,52 @@
+"""The contract between a build with AddressSanitizer or UBSan and us: options, exit status, and the report as a value.
+
+The report goes to a file of ours (`log_path`), never to the program's stderr: what a program prints proves nothing.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from firedamp.outcome import Frame
+
+EXIT_STATUS = 87  # of a run that a sanitizer ended; no shell, libc or test tool gives 87 a meaning
+LOG_NAME = "sanitizer"  # the runtime appends ".PID" (sanitizer_common/sanitizer_file.cpp)
+LOG_LIMIT_BYTES = 256 * 1024  # a report has some 10 KiB
+FRAME = re.compile(r"^ *#\d+ 0x[0-9a-f]+ .*?\((/[^()]*|\[vdso\])\+0x([0-9a-f]+)\)", re.MULTILINE)
+STACK_END = re.compile(r"\n\s*\n")
+
+
+def environment(log: Path) -> dict[str, str]:
+    """Deadly signals stay the program's own: the tracer sees more of them than a report would tell."""
+    shared = f"exitcode={EXIT_STATUS}:log_path={log}:symbolize=0:print_summary=0:color=never"
+    signals = "handle_segv=0:handle_sigbus=0:handle_sigfpe=0:handle_sigill=0:handle_abort=0:use_sigaltstack=0"
+    return {
+        # LeakSanitizer cannot stop a process that is traced already
+        "ASAN_OPTIONS": f"{shared}:{signals}:abort_on_error=0:halt_on_error=1:detect_leaks=0"
+        ":allocator_may_return_null=1:detect_stack_use_after_return=1",
+        "UBSAN_OPTIONS": f"{shared}:{signals}:print_stacktrace=1:halt_on_error=1",
+    }
+
+
+def read_report(folder: Path) -> str:
+    """The first report that a process of the run left in `folder`; empty when there is none."""
+    for path in sorted(folder.glob(f"{LOG_NAME}.*"), key=lambda path: path.stat().st_mtime_ns):
+        with path.open("rb") as log:
+            text = log.read(LOG_LIMIT_BYTES).decode("utf-8", "replace")
+        if text.strip():
+            return text
+    return ""
+
+
+def report_stack(report: str) -> tuple[Frame, ...]:
+    """The first stack of a report, innermost first, as module and offset: where the bad access was."""
+    return tuple(_frames(report))
+
+
+def _frames(report: str) -> Iterator[Frame]:
+    first = FRAME.search(report)
+    if first is None:
+        return
+    end = STACK_END.search(report, first.start())
+    for frame in FRAME.finditer(report, first.start(), end.start() if end else len(report)):
+        yield Frame(module=frame.group(1), offset=int(frame.group(2), 16))
