@@ -1,0 +1,77 @@
+"""How a target is run: with one input in a fresh process, and in the plan of a fuzzing child."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import assert_never
+
+from firedamp.errors import UsageError
+from firedamp.target import Build, InputMode, Target, TargetKind
+from fuzz.plan import Plan
+
+
+def replay_command(target: Target) -> tuple[str, ...] | None:
+    """For a Python harness the interpreter that calls it with the file @@; None where the build itself is run."""
+    if target.kind is not TargetKind.PYTHON:
+        return None
+    return sys.executable, "-P", "-m", "fuzz.harness", "--root", str(target.root), _harness(target), "@@"
+
+
+def plan(target: Target, build: Build | None, *, folder: Path, corpus: Path) -> Plan:
+    """The plan of one fuzzing child whose private folder is `folder`; UsageError where the target cannot be fuzzed."""
+    work, spool = folder / "work", folder / "spool"
+    for place in (work, spool):
+        place.mkdir(parents=True, exist_ok=True)
+    common = Plan(
+        kind=target.kind,
+        folder=str(work),
+        spool=str(spool),
+        writable=(str(folder), str(corpus)),
+        output_bytes=target.limits.output_bytes,
+        wall_s=target.limits.wall_s,
+        cpu_s=target.limits.cpu_s,
+    )
+    match target.kind:
+        case TargetKind.HARNESS:
+            return replace(common, library=str(_library(target, build)))
+        case TargetKind.PROGRAM:
+            if build is None:
+                raise UsageError(f"target {target.name!r}: has sources but no build; build it first")
+            argv = (str(build.executable), *target.args)
+            return replace(common, command=argv, input=_mode(target, argv), covered=build.proof.coverage)
+        case TargetKind.COMMAND:
+            return replace(common, command=target.command, input=_mode(target, target.command))
+        case TargetKind.PYTHON:
+            return replace(common, harness=_harness(target), root=str(target.root))
+        case _:
+            assert_never(target.kind)
+
+
+def _library(target: Target, build: Build | None) -> Path:
+    if build is None or build.library is None:
+        raise UsageError(f"target {target.name!r}: was built without the library that libFuzzer drives; build it again")
+    return build.library
+
+
+def _mode(target: Target, argv: tuple[str, ...]) -> InputMode:
+    match target.input:
+        case InputMode.STDIN:
+            return InputMode.STDIN
+        case InputMode.FILE | InputMode.ARGV:
+            if not any("@@" in word for word in argv[1:]):
+                raise UsageError(
+                    f"target {target.name!r}: input {str(target.input)!r} needs @@ in its arguments; add it"
+                )
+            return target.input
+        case InputMode.BUFFER | InputMode.NONE:
+            return InputMode.FILE if any("@@" in word for word in argv[1:]) else InputMode.STDIN
+        case _:
+            assert_never(target.input)
+
+
+def _harness(target: Target) -> str:
+    if target.harness is None or not all(target.harness.partition(":")):
+        raise UsageError(
+            f'target {target.name!r}: harness {target.harness!r} is not of the form "package.module:function"'
+        )
+    return target.harness

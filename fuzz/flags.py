@@ -1,0 +1,84 @@
+"""libFuzzer's command line: what we set, what the user may add, and what firedamp does in its own way."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from firedamp.errors import UsageError
+from firedamp.target import MEBIBYTE, Limits
+
+REFUSED = {
+    "fork": "firedamp restarts after each crash by itself; use `firedamp fuzz --workers N` for several processes",
+    "jobs": "use `firedamp fuzz --workers N`",
+    "workers": "use `firedamp fuzz --workers N`",
+    "merge": "put the files into the target's `seeds` folder; `firedamp fuzz` keeps what adds coverage",
+    "set_cover_merge": "put the files into the target's `seeds` folder; `firedamp fuzz` keeps what adds coverage",
+    "minimize_crash": "`firedamp fuzz` shrinks each finding by itself; `firedamp replay` shows it again",
+    "cleanse_crash": "`firedamp fuzz` shrinks each finding by itself; `firedamp replay` shows it again",
+    "artifact_prefix": "findings lie beneath `firedamp fuzz --results FOLDER`",
+    "exact_artifact_path": "findings lie beneath `firedamp fuzz --results FOLDER`",
+    "runs": "use `firedamp fuzz --runs N`",
+    "max_total_time": "use `firedamp fuzz --time SECONDS`",
+    "help": "see the libFuzzer manual; flags after `--` go to libFuzzer as they are",
+}
+
+# A crash is a quick death by its own signal: libFuzzer's handlers would unwind the smashed stack and may die there.
+_HANDLERS = ("segv", "bus", "abrt", "ill", "fpe", "int", "term", "xfsz", "usr1", "usr2")
+
+SEED_LIMIT = 1 << 31  # libFuzzer's -seed is an int; 0 asks for a random one
+
+
+def check(flags: tuple[str, ...]) -> None:
+    """Raise UsageError for a flag that libFuzzer would carry out behind firedamp's back."""
+    for flag in flags:
+        name = flag.lstrip("-").partition("=")[0]
+        if not flag.startswith("-") or "=" not in flag:
+            raise UsageError(f"{flag!r}: is no libFuzzer flag; they are written -name=value, folders come from `seeds`")
+        if name in REFUSED:
+            raise UsageError(f"{flag!r}: is not passed to libFuzzer; {REFUSED[name]}")
+
+
+def life_seed(seed: int, worker: int, life: int) -> int:
+    """Another -seed for each life, since a life that repeats its predecessor dies of the same crash."""
+    return (seed + life * 7_919 + worker * 104_729) % (SEED_LIMIT - 1) + 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandLine:
+    """Everything about libFuzzer's arguments that stays the same from life to life."""
+
+    corpus: Path
+    seeds: Path
+    max_len: int
+    timeout_s: int
+    rss_limit_mb: int
+    dictionary: Path | None = None
+    extra: tuple[str, ...] = ()
+
+    def argv(self, *, seed: int, runs: int | None) -> tuple[str, ...]:
+        return (
+            "firedamp",
+            *(f"-handle_{name}=0" for name in _HANDLERS),
+            "-close_fd_mask=3",  # the target's own output must not drown libFuzzer's
+            "-detect_leaks=0",
+            "-exact_artifact_path=/dev/null",  # the input is in the monitor
+            "-print_final_stats=0",
+            f"-max_len={self.max_len}",
+            f"-timeout={self.timeout_s}",
+            f"-rss_limit_mb={self.rss_limit_mb}",
+            *((f"-dict={self.dictionary}",) if self.dictionary else ()),
+            *self.extra,
+            f"-seed={seed}",
+            *((f"-runs={runs}",) if runs is not None else ()),
+            str(self.corpus),
+            str(self.seeds),
+        )
+
+
+def whole_seconds(limits: Limits) -> int:
+    """libFuzzer's -timeout counts whole seconds, at least one."""
+    return max(1, math.ceil(limits.wall_s))
+
+
+def whole_mebibytes(limits: Limits) -> int:
+    return max(1, limits.memory_bytes // MEBIBYTE)

@@ -1,0 +1,80 @@
+"""The inputs of one search on disk: the living corpus, a private copy of the seeds, and the quarantine.
+
+The user's own seeds folder is only read. Names are the SHA-1 of the content, as libFuzzer writes them.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from firedamp.errors import UsageError
+
+# Tried in turn when libFuzzer's own first input for an empty corpus (one newline) kills the target.
+STARTERS = (b"0", b"A" * 8, bytes(8))
+
+
+def digest(data: bytes) -> str:
+    """SHA-1 because libFuzzer names its files so; no security rests on it."""
+    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
+
+
+def seed_files(folder: Path) -> Iterator[Path]:
+    """The regular files beneath `folder` in a stable order; UsageError where there is no such folder."""
+    if not folder.is_dir():
+        raise UsageError(f"seeds {str(folder)!r}: is no folder; create it, or leave `seeds` out to start from nothing")
+    yield from sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+class Pool:
+    """`corpus` is what libFuzzer reads and adds to, `seeds` what it only reads."""
+
+    def __init__(self, *, results: Path, private: Path, max_len: int) -> None:
+        self.corpus = results / "corpus"
+        self.quarantine = results / "quarantine"
+        self.seeds = private / "seeds"
+        self._max_len = max_len
+        self._starters = iter(STARTERS)
+        self.corpus.mkdir(parents=True, exist_ok=True)
+        self.seeds.mkdir(parents=True, exist_ok=True)
+        self.settle()
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self.corpus.iterdir())
+
+    def add_seeds(self, folder: Path) -> int:
+        """Copy what fits, cut to `max_len` as libFuzzer would; how many different ones there are."""
+        for path in seed_files(folder):
+            self._add(path.read_bytes())
+        return sum(1 for _ in self.seeds.iterdir())
+
+    def add_starter(self) -> bool:
+        """Offer libFuzzer something else to begin with; false when nothing is left to try."""
+        starter = next(self._starters, None)
+        if starter is not None:
+            self._add(starter)
+        return starter is not None
+
+    def settle(self) -> None:
+        """Give every file of the corpus the name of its content: a killed process may have left half of one."""
+        for path in list(self.corpus.iterdir()):
+            name = digest(path.read_bytes()) if path.is_file() else path.name
+            if name != path.name:
+                path.replace(self.corpus / name)
+
+    def set_aside(self, data: bytes) -> bool:
+        """Move the files that libFuzzer reads as `data` into the quarantine; false when there is none."""
+        guilty = [path for path in self._candidates(data) if path.read_bytes()[: self._max_len] == data]
+        self.quarantine.mkdir(exist_ok=True)
+        for path in guilty:
+            shutil.move(path, self.quarantine / path.name)
+        return bool(guilty)
+
+    def _candidates(self, data: bytes) -> list[Path]:
+        named = [folder / digest(data) for folder in (self.corpus, self.seeds)]
+        found = [path for path in named if path.is_file()]
+        return found or [path for folder in (self.corpus, self.seeds) for path in folder.iterdir() if path.is_file()]
+
+    def _add(self, data: bytes) -> None:
+        cut = data[: self._max_len]
+        (self.seeds / digest(cut)).write_bytes(cut)

@@ -1,0 +1,259 @@
+"""One bounded search: keeps the children fuzzing, looks at each death in a fresh process, says what it saw.
+
+Each life starts from the living corpus, so nothing that was learnt is lost with the process that learnt it.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from select import select
+from types import TracebackType
+
+from firedamp.engine import Attempt, Job, Progress
+from firedamp.errors import UsageError
+from firedamp.reproducer import Reproducer
+from firedamp.run import Bench
+from firedamp.target import Profile, TargetKind
+from fuzz import command, flags
+from fuzz.journal import Journal
+from fuzz.pool import Pool
+from fuzz.recurrence import Recurrence
+from fuzz.supervisor import End, Supervisor
+
+TICK_S = 0.2  # how often counters are read and `stopping` is asked
+STUCK_S = 10.0  # beyond libFuzzer's own time-out: the target holds off or replaced SIGALRM
+BARREN_LIVES = 5  # in a row that ended outside the target or on the empty input: going on would only loop
+TIMED_OUT, OUT_OF_MEMORY = 70, 71  # libFuzzer's exit statuses (FuzzerOptions.h)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Worker:
+    """One child and its lives."""
+
+    index: int
+    supervisor: Supervisor
+    quota: int | None  # executions
+    lives: int = 0
+    alive: bool = False
+    executions: int = 0
+    advanced_at: float = 0.0
+    stopped: bool = False  # by us: its end is no death
+    barren: int = 0
+    cause: str = ""  # of a death that we brought about
+
+
+class Search:
+    """Context manager. All processes and private files are gone when it is left; results/<target>/ stays."""
+
+    def __init__(self, job: Job, progress: Progress) -> None:
+        flags.check(job.flags)
+        self._job = job
+        self._progress = progress
+        self._recurrence = Recurrence()
+        self._started = time.monotonic()
+        self._edges = 0
+        self._workers: list[_Worker] = []
+
+    def __enter__(self) -> "Search":
+        with ExitStack() as stack:
+            self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tick()
+        self._stack.close()
+
+    def attempts(self) -> Iterator[Attempt]:
+        """Yields until time, runs or `stopping` end the search, or no child can go on."""
+        for worker in self._workers:
+            self._begin(worker)
+        while any(worker.alive for worker in self._workers) and not self._over():
+            ready = select([worker.supervisor.status_fd for worker in self._workers if worker.alive], [], [], TICK_S)[0]
+            self._tick()
+            for worker in self._workers:
+                yield from self._spooled(worker)
+                if worker.alive and worker.supervisor.status_fd in ready:
+                    yield from self._ended(worker)
+                elif worker.alive:
+                    self._watch(worker)
+        self._progress.complete = self._job.stopping() is False
+
+    def _open(self, stack: ExitStack) -> None:
+        job, target = self._job, self._job.target
+        results = job.results.absolute() / target.name
+        private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="firedamp-fuzz-")))
+        self._pool = Pool(results=results, private=private, max_len=target.max_len)
+        stack.callback(self._pool.settle)
+        seeds = self._pool.add_seeds(target.root / target.seeds) if target.seeds else 0
+        self._command_line = flags.CommandLine(
+            corpus=self._pool.corpus,
+            seeds=self._pool.seeds,
+            max_len=target.max_len,
+            timeout_s=self._timeout_s(),
+            rss_limit_mb=flags.whole_mebibytes(target.limits),
+            dictionary=self._dictionary(),
+            extra=job.flags,
+        )
+        self._journal = stack.enter_context(Journal(results / "journal.jsonl"))
+        self._journal.write("start", target=target.name, corpus=len(self._pool), seeds=seeds, seed=job.seed)
+        stack.callback(self._say_stop)
+        self._bench = stack.enter_context(Bench(target, job.build, command=command.replay_command(target)))
+        for index in range(max(1, job.workers)):
+            folder = private / f"worker-{index}"
+            plan = command.plan(target, job.build, folder=folder, corpus=self._pool.corpus)
+            supervisor = stack.enter_context(Supervisor(plan, max_len=target.max_len))
+            quota = None if job.runs is None else -(-job.runs // max(1, job.workers))
+            self._workers.append(_Worker(index=index, supervisor=supervisor, quota=quota))
+        self._note_confinement()
+        if target.kind is TargetKind.COMMAND:
+            self._note("no coverage feedback: an installed command is fuzzed blindly; give its sources for better")
+
+    def _timeout_s(self) -> int:
+        """libFuzzer's. A program's own time-out is kept by the child; libFuzzer's would only end the life."""
+        own = self._job.target.kind in {TargetKind.PROGRAM, TargetKind.COMMAND}
+        return flags.whole_seconds(self._job.target.limits) * (4 if own else 1)
+
+    def _dictionary(self) -> Path | None:
+        target = self._job.target
+        if target.dictionary is None:
+            return None
+        path = (target.root / target.dictionary).absolute()
+        if not path.is_file():
+            raise UsageError(f"dictionary {str(path)!r}: is no file; create it or leave `dictionary` out")
+        return path
+
+    def _note_confinement(self) -> None:
+        first = self._workers[0].supervisor
+        if not first.namespace:
+            self._note(
+                "no pid namespace on this machine: a daemon that the target starts may outlive a killed firedamp"
+            )
+        if not first.confinement.startswith("landlock"):
+            self._note(f"the fuzzing process is not confined: {first.confinement}")
+
+    def _begin(self, worker: _Worker) -> None:
+        """The next life, unless the executions are used up."""
+        executions = worker.supervisor.monitor.executions
+        remaining = None if worker.quota is None else worker.quota - executions
+        worker.alive = remaining is None or remaining > 0
+        if worker.alive:
+            seed = flags.life_seed(self._job.seed, worker.index, worker.lives)
+            worker.supervisor.begin(self._command_line.argv(seed=seed, runs=remaining))
+            worker.lives += 1
+            worker.cause = ""
+            worker.executions, worker.advanced_at = executions, time.monotonic()
+
+    def _over(self) -> bool:
+        spent = time.monotonic() - self._started
+        return self._job.stopping() or (self._job.time_s is not None and spent >= self._job.time_s)
+
+    def _tick(self) -> None:
+        """Bring the counters up to date."""
+        progress = self._progress
+        for worker in self._workers:
+            self._edges = max(self._edges, worker.supervisor.follow().edges)
+        progress.executions = sum(worker.supervisor.monitor.executions for worker in self._workers)
+        progress.executions_per_s = progress.executions / max(time.monotonic() - self._started, 1e-3)
+        progress.edges = self._edges
+        progress.corpus = len(self._pool)
+
+    def _watch(self, worker: _Worker) -> None:
+        """Kill a life that makes no progress inside the target: libFuzzer's own alarm did not."""
+        now = time.monotonic()
+        reading = worker.supervisor.monitor.read()
+        if reading.executions != worker.executions or not reading.inside:
+            worker.executions, worker.advanced_at = reading.executions, now
+        elif now - worker.advanced_at > 2 * self._command_line.timeout_s + STUCK_S:
+            worker.cause = "stuck"
+            worker.advanced_at = now
+            worker.supervisor.kill()
+
+    def _ended(self, worker: _Worker) -> Iterator[Attempt]:
+        """A life has ended: look at its input, then begin the next one where that makes sense."""
+        end = worker.supervisor.hear(0)
+        if end is None:
+            return
+        self._journal.write(
+            "life",
+            worker=worker.index,
+            life=worker.lives,
+            signal=end.signal,
+            status=end.exit_status,
+            executions=end.reading.executions,
+            initialised=end.status.initialised,
+            inside=end.reading.inside,
+        )
+        worker.alive = False
+        if end.exit_status == 0 and not end.reading.inside:
+            return  # -runs are used up
+        if end.reading.inside:
+            yield from self._look(end.reading.input, worker.cause or (end.signal, end.exit_status))
+        if self._may_go_on(worker, end) and not self._over():
+            self._begin(worker)
+
+    def _look(self, data: bytes, cause: object) -> Iterator[Attempt]:
+        if not self._recurrence.worth(cause):
+            self._progress.skips["same death, not looked at again"] = self._recurrence.skipped
+            return
+        outcome = self._bench.run_input(data)
+        self._recurrence.learn(cause, outcome)
+        profile = self._job.build.profile if self._job.build else Profile.PLAIN
+        reproducer = Reproducer(engine="fuzz", target=self._job.target, profile=profile, payload=data)
+        yield Attempt(reproducer=reproducer, outcome=outcome)
+
+    def _may_go_on(self, worker: _Worker, end: End) -> bool:
+        """Whether another life could get further; what ended this one at once is out of its way then."""
+        if end.status.initialised:
+            worker.barren = 0
+            if not end.reading.inside:
+                self._note_outside(end)
+            return True
+        worker.barren += 1
+        if not end.reading.inside:
+            return self._outside_start(worker, end)
+        if end.reading.input and self._pool.set_aside(end.reading.input):
+            self._note(f"inputs of the corpus that end the target at once were moved to {self._pool.quarantine}")
+            return True
+        if end.reading.input and self._pool.add_starter():
+            return True
+        what = "the empty input" if not end.reading.input else "every first input"
+        self._note(f"stopped: the target ends on {what}, which libFuzzer always runs first; return early for it")
+        return False
+
+    def _note_outside(self, end: End) -> None:
+        if end.exit_status == OUT_OF_MEMORY:
+            self._note("memory grew to the limit over many executions (a leak?); the process was started afresh")
+        else:
+            self._note(f"a life ended between executions ({_words(end)}); started afresh")
+
+    def _outside_start(self, worker: _Worker, end: End) -> bool:
+        """The life ended before any input was run: a bad flag is the user's, LLVMFuzzerInitialize the target's."""
+        if "ERROR:" in end.said or ("Dictionary" in end.said and end.exit_status == 1):
+            raise UsageError(f"libFuzzer refused to start; its words:\n{end.said.strip()}")
+        self._note(f"stopped: the target ended before its first input ({_words(end)}), in LLVMFuzzerInitialize?")
+        return worker.barren < BARREN_LIVES and end.reading.executions > 0
+
+    def _spooled(self, worker: _Worker) -> Iterator[Attempt]:
+        """Inputs that killed a program: there the child lives on and leaves them in its spool."""
+        for path in sorted(worker.supervisor.spool.iterdir()):
+            data = path.read_bytes()
+            path.unlink()
+            yield from self._look(data, path.name.partition(".")[0])
+
+    def _note(self, text: str) -> None:
+        if text not in self._progress.notes:
+            self._progress.notes.append(text)
+
+    def _say_stop(self) -> None:
+        progress = self._progress
+        self._journal.write("stop", executions=progress.executions, edges=progress.edges, corpus=len(self._pool))
+
+
+def _words(end: End) -> str:
+    return f"signal {end.signal}" if end.signal is not None else f"exit status {end.exit_status}"
