@@ -1,0 +1,57 @@
+"""What the canaries say: every guard, in order of precedence, over one outcome. Pure: nothing is read or run here.
+
+Crash guards are exclusive: a run dies once, and the guard that knows most speaks. Oracles of runs under faults
+(faults_*.py) look at what a run left behind; they are asked when it did not crash.
+"""
+
+from firedamp.finding import Detection
+from firedamp.guards import (
+    assertion,
+    endings,
+    fortify,
+    heap,
+    limits,
+    memory_access,
+    sanitizer,
+    stack_exhaustion,
+    stack_smash,
+    terminations,
+    trap,
+)
+from firedamp.guards.guard import Armed, Guard
+from firedamp.outcome import Outcome
+from firedamp.target import Proof
+
+__all__ = ["CRASH_GUARDS", "GUARDS", "ORACLES", "Armed", "Guard", "judge", "unarmed"]
+
+CRASH_GUARDS: tuple[Guard, ...] = (
+    sanitizer.GUARD,
+    stack_smash.GUARD,
+    fortify.GUARD,
+    heap.GUARD,
+    assertion.GUARD,
+    terminations.GLIBC_FATAL,
+    stack_exhaustion.GUARD,
+    memory_access.GUARD,
+    trap.GUARD,
+    terminations.ABORT,
+    limits.MEMORY,
+    limits.TIMEOUT,
+    endings.SIGNAL,
+    endings.EXIT,
+)
+ORACLES: tuple[Guard, ...] = ()
+GUARDS: tuple[Guard, ...] = CRASH_GUARDS + ORACLES
+
+
+def judge(outcome: Outcome) -> tuple[Detection, ...]:
+    """What is wrong with this run; empty when nothing is. A crash gives one detection."""
+    for guard in CRASH_GUARDS:
+        if said := guard.judge(outcome):
+            return said
+    return tuple(detection for oracle in ORACLES for detection in oracle.judge(outcome))
+
+
+def unarmed(proof: Proof) -> tuple[str, ...]:
+    """Guards that could never fire in a binary of which this was proved: a search must say so."""
+    return tuple(guard.name for guard in GUARDS if not guard.armed(proof))
