@@ -1,0 +1,13 @@
+"""The policy language: systrace's rules, strace's expressions, and what firedamp adds.
+
+parse(text) -> Policy; check(policy) refuses what is not carried out; lint(policy) -> notes; unparse(policy) -> text.
+This room knows nothing of processes: it never runs anything.
+"""
+
+from inject.policy.check import check, lint, targets
+from inject.policy.model import Note, Policy
+from inject.policy.parse import parse
+from inject.policy.print import unparse, unparse_rule
+from inject.policy.strace import parse_strace
+
+__all__ = ["Note", "Policy", "check", "lint", "parse", "parse_strace", "targets", "unparse", "unparse_rule"]

@@ -1,0 +1,163 @@
+"""What is well written but not carried out is refused here, never ignored; what is legal but surprising gets a note."""
+
+from collections.abc import Iterator
+from typing import NoReturn
+
+from firedamp.errors import PolicyError
+from inject import syscalls
+from inject.policy import names
+from inject.policy.model import (
+    ATTRIBUTES,
+    And,
+    Ask,
+    Child,
+    Expr,
+    Not,
+    Note,
+    Operator,
+    Or,
+    Partial,
+    Permit,
+    Policy,
+    Rule,
+    Section,
+    Span,
+    StraceRule,
+    Test,
+)
+from inject.policy.strace import selected
+
+# call -> index of the argument that holds the count; through a vector: the calls that take one
+COUNTED = {"read": 2, "write": 2, "pread64": 2, "pwrite64": 2, "recvfrom": 2, "sendto": 2, "sendfile": 3} | {
+    "copy_file_range": 4,
+    "splice": 4,
+    "tee": 2,
+    "getrandom": 1,
+}
+VECTORED = {"readv": "read", "writev": "write", "preadv": "pread64", "pwritev": "pwrite64"}
+
+
+def check(policy: Policy) -> Policy:
+    """The same policy, if every part of it can be carried out. PolicyError at the first part that cannot."""
+    for item in policy.items:
+        match item:
+            case Child():
+                _refuse(policy, "`child` is understood but not carried out yet", item.span)
+            case Section(detached=True):
+                _refuse(policy, "`detached` is understood but not carried out yet", item.span)
+            case Rule():
+                _check_rule(policy, item)
+            case _:
+                pass
+    return policy
+
+
+def lint(policy: Policy) -> tuple[Note, ...]:
+    """What a person should know about a policy that is legal, in the order of the text."""
+    return tuple(note for rule in policy.rules for note in _notes(rule))
+
+
+def targets(rule: Rule | StraceRule) -> tuple[str, ...]:
+    """The kernel's names of the calls that a rule is about; empty when it can never fire."""
+    if isinstance(rule, StraceRule):
+        return selected(rule)
+    return names.members(rule.syscall) or ()
+
+
+def tests(expr: Expr) -> Iterator[Test]:
+    """Every test of a filter, left to right."""
+    match expr:
+        case Test():
+            yield expr
+        case Not():
+            yield from tests(expr.term)
+        case And() | Or():
+            for term in expr.terms:
+                yield from tests(term)
+        case _:
+            pass
+
+
+def _check_rule(policy: Policy, rule: Rule) -> None:
+    understood = {
+        "ask": isinstance(rule.verdict, Ask),
+        "permit[inherit] and permit[detach]": isinstance(rule.verdict, Permit) and rule.verdict.mode is not None,
+        "as": rule.run_as is not None,
+        "xor": rule.group is not None,
+        "if user and if group": rule.identity is not None,
+    }
+    for word, used in understood.items():
+        if used:
+            _refuse(policy, f"`{word}` is understood but not carried out yet", rule.span)
+    for test in tests(rule.expr):
+        if not ATTRIBUTES[test.attribute]:
+            _refuse(policy, f"the attribute `{test.attribute}` is understood but not carried out yet", test.span)
+        if test.index and test.attribute not in ("filename", "path", "fd"):
+            _refuse(policy, f"{test.attribute}[{test.index}]: only filename, path and fd have several", test.span)
+    if isinstance(rule.verdict, Partial):
+        _check_partial(policy, rule)
+
+
+def _check_partial(policy: Policy, rule: Rule) -> None:
+    without = [name for name in targets(rule) if name not in COUNTED and name not in VECTORED]
+    if len(without) == len(targets(rule)) and without:
+        _refuse(policy, f"partial: {rule.syscall} has no count that could be made shorter", rule.span)
+
+
+def _notes(rule: Rule | StraceRule) -> Iterator[Note]:
+    if not targets(rule):
+        yield Note(message="Linux has no such call: this rule can never fire", span=rule.span)
+    if isinstance(rule, StraceRule):
+        if rule.error is not None and set(selected(rule)) & {"close"}:
+            message = "unlike strace, an injected close releases the descriptor, as Linux does; suppress[...] would not"
+            yield Note(message=message, span=rule.span)
+        return
+    yield from _mixed(rule.expr)
+    for test in tests(rule.expr):
+        yield from _surprises(test)
+    if isinstance(rule.verdict, Permit) and (rule.once or rule.limit):
+        yield Note(message="after its last permit this rule denies (EPERM)", span=rule.span)
+
+
+def _mixed(expr: Expr) -> Iterator[Note]:
+    match expr:
+        case Or():
+            if any(isinstance(term, And) and not term.grouped for term in expr.terms):
+                message = "`and` binds tighter than `or` here (systrace had no precedence): write parentheses"
+                yield Note(message=message, span=expr.span)
+            for term in expr.terms:
+                yield from _mixed(term)
+        case And():
+            for term in expr.terms:
+                yield from _mixed(term)
+        case Not():
+            yield from _mixed(expr.term)
+        case _:
+            pass
+
+
+def _surprises(test: Test) -> Iterator[Note]:
+    if test.operator not in (Operator.EQ, Operator.NEQ):
+        return
+    if any(mark in test.text for mark in "*?["):
+        message = f"{test.operator} is literal: it means the name {test.text!r} itself; did you mean match?"
+        yield Note(message=message, span=test.span)
+    elif test.attribute in ("filename", "path") and test.text.lower() != test.text.upper():
+        message = f"{test.operator} is blind to case, as in systrace: {test.text!r} is also {test.text.swapcase()!r}"
+        yield Note(message=message, span=test.span)
+
+
+def _refuse(policy: Policy, message: str, span: Span) -> NoReturn:
+    raise PolicyError(message, line=span.line, column=span.column, source=policy.source)
+
+
+def unknown_errnos(policy: Policy) -> tuple[Note, ...]:
+    """Notes for rules whose errno their call can never return, by the table."""
+    found: list[Note] = []
+    for rule in policy.rules:
+        number = rule.error if isinstance(rule, StraceRule) else getattr(rule.verdict, "errno", None)
+        calls = targets(rule)
+        if number is not None and calls and all(syscalls.get(name).find_errno(number) is None for name in calls):
+            message = f"{syscalls.errno_name(number)} is no errno that {', '.join(calls[:3])} returns on Linux"
+            found.append(Note(message=message, span=rule.span))
+    return tuple(found)
