@@ -14,8 +14,24 @@ from pathlib import Path
 
 HEADER = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
 MANUAL = Path("/usr/share/man/man2")
-CLASSES = tuple(
-    "file desc memory process signal ipc network creds stat lstat fstat %stat statfs fstatfs %statfs clock pure".split()
+CLASSES = (
+    "file",
+    "desc",
+    "memory",
+    "process",
+    "signal",
+    "ipc",
+    "network",
+    "creds",
+    "stat",
+    "lstat",
+    "fstat",
+    "%stat",
+    "statfs",
+    "fstatfs",
+    "%statfs",
+    "clock",
+    "pure",
 )
 # Kernel name -> the name under which the manual's synopsis shows the same arguments.
 SYNOPSIS = {"newfstatat": "fstatat", "pread64": "pread", "pwrite64": "pwrite", "umount2": "umount2"}
@@ -72,8 +88,27 @@ RAW = {  # where the kernel's arguments differ from the C library's (the pages' 
 }
 ALWAYS = {"execve": "file,process", "execveat": "file,desc,process"}  # strace always selects these
 PATHS = frozenset(
-    "pathname path oldpath newpath filename target linkpath source special file from_pathname to_pathname "
-    "from_path to_path library specialfile new_root put_old dir".split()
+    (
+        "pathname",
+        "path",
+        "oldpath",
+        "newpath",
+        "filename",
+        "target",
+        "linkpath",
+        "source",
+        "special",
+        "file",
+        "from_pathname",
+        "to_pathname",
+        "from_path",
+        "to_path",
+        "library",
+        "specialfile",
+        "new_root",
+        "put_old",
+        "dir",
+    )
 )
 
 
@@ -105,7 +140,7 @@ def errnos(name: str) -> list[str]:
     """Errnos of the ERRORS section that are not reserved, by a first line such as `(openat())`, for another call."""
     kept: list[str] = []
     for tag, first in re.findall(r"^\.TP.*\n(?:\.\\\".*\n)*(\.BR? +E.*)\n(.*)", section(page(name), "ERRORS"), re.M):
-        reserved = re.match(r'\.RB? +\(? ?"?([a-z_0-9]+)"? ?\(\)', first) if first.startswith((".RB ( ", ".BR ( ")) else None
+        reserved = re.match(r'\.(?:RB|BR) \( ?"?([a-z_0-9]+)"? ?\(\)', first)
         if reserved and reserved[1] not in (name, SYNOPSIS.get(name)):
             continue
         kept += re.findall(r"\bE[A-Z0-9]{2,}\b", tag)
@@ -121,7 +156,7 @@ def plain(roff: str) -> str:
 
 def argument(text: str) -> str | None:
     text = re.sub(r"\[[^]]*\]|_Nullable|restrict|\.\.\.", " ", text).strip()
-    words = re.findall(r"\w+", text)
+    words: list[str] = re.findall(r"\w+", text)
     if not words or words == ["void"]:
         return None
     label = words[-1]
@@ -140,7 +175,7 @@ def arguments(name: str) -> str:
     synopsis = plain(section(page(name), "SYNOPSIS"))
     shown = SYNOPSIS.get(name, name)
     found = re.search(rf"(?:\b{shown} ?\(|SYS_{name} ?,|SYS_{name} ?)([^;]*?)\) ?;", synopsis)
-    parts = re.sub(r"/\*.*?\*/", "", found[1]).split(",") if found else []
+    parts: list[str] = re.sub(r"/\*.*?\*/", "", found[1]).split(",") if found else []
     return ",".join(label for part in parts if (label := argument(part)))
 
 

@@ -16,7 +16,9 @@ class Span:
 
 
 def at() -> Span:
-    return field(default=Span(), compare=False, repr=False)
+    """A field for the place in the text."""
+    place: Span = field(default=Span(), compare=False, repr=False)
+    return place
 
 
 class Operator(StrEnum):
@@ -40,7 +42,7 @@ ATTRIBUTES: Final = {
     "caller": True,
     "sockaddr": True,
 } | dict.fromkeys(
-    "uid uname gid argv sockdom socktype pidname signame cmd prot flags string".split(),
+    ("uid", "uname", "gid", "argv", "sockdom", "socktype", "pidname", "signame", "cmd", "prot", "flags", "string"),
     False,
 )
 

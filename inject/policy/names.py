@@ -47,7 +47,7 @@ def unknown_signal(text: str) -> str:
 
 
 def signal_name(number: int) -> str:
-    return signal.Signals(number).name if number in iter(signal.Signals) else str(number)
+    return signal.Signals(number).name if number in signal.Signals.__members__.values() else str(number)
 
 
 def duration_ns(text: str, default: str | None = None) -> int | None:

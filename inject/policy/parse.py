@@ -78,9 +78,13 @@ class _Parser:
     def token(self) -> Token:
         return self.tokens[self.position]
 
+    def ended(self) -> bool:
+        return self.token.kind is Kind.END
+
     def take(self) -> Token:
         token = self.token
-        self.position += token.kind is not Kind.END
+        if token.kind is not Kind.END:
+            self.position += 1
         return token
 
     def at(self, *texts: str) -> bool:
@@ -112,12 +116,12 @@ class _Parser:
 
     def policy(self) -> Policy:
         items: list[Item] = []
-        while self.token.kind is not Kind.END:
+        while not self.ended():
             if self.token.kind is Kind.SECTION:
                 items.append(self.section())
             elif self.token.kind is not Kind.NEWLINE:
                 items.append(self.line())
-            if self.token.kind is not Kind.END:
+            if not self.ended():
                 self.expect_kind("the end of the rule", Kind.NEWLINE)
         return Policy(items=tuple(items), source=self.source)
 

@@ -93,7 +93,9 @@ class _Expression:
             self.refuse("fault= takes error= and when= alone; write inject= for the others", 0)
         effects = {"error", "retval", "signal", "syscall", "delay_enter_ns", "delay_exit_ns"} & fields.keys()
         if not effects and not fields["fault"]:
-            self.refuse("nothing to inject: add error=, retval=, signal=, syscall=, delay_enter= or delay_exit=", offset)
+            self.refuse(
+                "nothing to inject: add error=, retval=, signal=, syscall=, delay_enter= or delay_exit=", offset
+            )
 
     def selections(self, text: str, offset: int) -> tuple[bool, tuple[Selection, ...]]:
         inverted = text.startswith("!")
@@ -140,7 +142,9 @@ class _Expression:
             case "syscall":
                 return key, self.harmless(value, offset)
             case "poke_enter" | "poke_exit":
-                self.refuse(f"{key} is understood but not carried out: firedamp writes no memory of the program", offset)
+                self.refuse(
+                    f"{key} is understood but not carried out: firedamp writes no memory of the program", offset
+                )
         known = ("error", "retval", "signal", "syscall", "delay_enter", "delay_exit", "when")
         self.refuse(f"{key!r} is no part of an inject expression{syscalls.close_to(key, known)}", offset - len(key) - 1)
 

@@ -1,0 +1,244 @@
+"""A policy at work: for each stopped call, which rule decides and what becomes of the call.
+
+Rules are tried in their order; the first that matches and is inside its window decides, and one that is outside lets the
+next ones have the call. Under inject what no rule decides is permitted; under enforce it is denied (EPERM) and logged.
+
+Counting. `when`, `after` and `probability` go by the calls that match the rule's filter, over the whole run, every
+process and thread together, whether an earlier rule decided them or not: `when 3` is the third such call. A strace
+expression counts as strace does: for each thread and each system call by itself. `limit` and `once` go by the calls
+that the rule decided; a permit that has used up its limit denies.
+"""
+
+import os
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from errno import EPERM
+from typing import Final, Literal
+
+from firedamp.outcome import Strike
+from firedamp.trace.protocol import PROCEED, Action, Call
+from inject import syscalls
+from inject.attributes import View
+from inject.effect import Effect, effect_of
+from inject.match import holds
+from inject.policy.check import check, targets, tests
+from inject.policy.model import Permit, Policy, Rule, StraceRule
+
+Mode = Literal["inject", "enforce"]
+
+MOST_STRIKES: Final = 10_000  # kept of one run; all are counted. A program that retries for ever makes millions
+MOST_LOG_LINES: Final = 10_000
+UNENFORCED: Final = frozenset({"exit", "exit_group", "rt_sigreturn", "restart_syscall"})  # unless a rule names them
+DEFAULT_RULE: Final = -1  # of a Strike: no rule, the mode itself denied
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionReport:
+    """What a policy did in one run. `fired[i]` counts the calls that rule i decided; 0 is a rule that never fired."""
+
+    strikes: tuple[Strike, ...] = ()
+    fired: tuple[int, ...] = ()
+    matched: tuple[int, ...] = ()  # calls that the filter matched, inside the window or not
+    log: tuple[str, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class Armed:
+    """One rule and its counts in this run."""
+
+    index: int
+    rule: Rule | StraceRule
+    program: str | None = None  # only in processes that run it
+    counts: Counter[tuple[int, int]] = field(default_factory=Counter)
+    matched: int = 0
+    fired: int = 0
+    dice: random.Random | None = None
+
+    @property
+    def by_site(self) -> bool:
+        return isinstance(self.rule, Rule) and any(test.attribute == "site" for test in tests(self.rule.expr))
+
+    @property
+    def counts_calls(self) -> bool:
+        rule = self.rule
+        return rule.when is not None or (isinstance(rule, Rule) and (rule.after is not None or rule.chance is not None))
+
+    def count(self, call: Call) -> int:
+        """This matching call's number, from 1."""
+        self.matched += 1
+        if isinstance(self.rule, Rule):
+            return self.matched
+        self.counts[call.tid, call.number] += 1
+        return self.counts[call.tid, call.number]
+
+    def due(self, nth: int) -> bool:
+        """Is the nth matching call inside the rule's window?"""
+        rule = self.rule
+        if rule.when is not None and not rule.when.holds(nth):
+            return False
+        if isinstance(rule, StraceRule):
+            return True
+        if rule.after is not None and nth <= rule.after:
+            return False
+        if self.spent and not isinstance(rule.verdict, Permit):
+            return False
+        return rule.chance is None or self.draw() < rule.chance.probability
+
+    @property
+    def spent(self) -> bool:
+        if isinstance(self.rule, StraceRule):
+            return False
+        limit = 1 if self.rule.once else self.rule.limit
+        return limit is not None and self.fired >= limit
+
+    def draw(self) -> float:
+        if self.dice is None:
+            assert isinstance(self.rule, Rule) and self.rule.chance is not None
+            self.dice = random.Random(self.rule.chance.seed)
+        return self.dice.random()
+
+
+class Decider:
+    """A firedamp.trace.protocol.Interceptor. Made here, pickled to the tracer's worker, used there for one run.
+
+    folder: $CWD; None is the working folder of the first call that stops.
+    """
+
+    def __init__(self, policy: Policy, mode: Mode = "inject", *, folder: str | None = None) -> None:
+        self.policy = check(policy)
+        self.mode = mode
+        self.macros = {name: os.environ[name] for name in ("HOME", "USER") if name in os.environ}
+        if folder is not None:
+            self.macros["CWD"] = folder
+        self.armed: list[Armed] = []
+        self.by_number: dict[int, list[Armed]] = {}
+        for index, (rule, program) in enumerate(policy.scoped()):
+            armed = Armed(index=index, rule=rule, program=program and os.path.realpath(program))
+            self.armed.append(armed)
+            for name in targets(rule):
+                self.by_number.setdefault(syscalls.get(name).number, []).append(armed)
+        self.strikes: list[Strike] = []
+        self.log: list[str] = []
+        self.visits: Counter[str] = Counter()
+        self.pending: dict[int, tuple[int, int | None]] = {}  # tid -> strike, longest result of a partial
+
+    def numbers(self) -> frozenset[int]:
+        """The calls that some rule names; under enforce all of them."""
+        if self.mode == "inject":
+            return frozenset(self.by_number)
+        unnamed = {call.number for call in syscalls.table().values() if call.name not in UNENFORCED}
+        return frozenset(self.by_number) | unnamed
+
+    def enter(self, call: Call) -> Action:
+        if "CWD" not in self.macros:
+            self.macros["CWD"] = call.folder()
+        view = View(call)
+        decided: Armed | None = None
+        nth = 0
+        sited = False
+        for armed in self.by_number.get(call.number, ()):
+            if decided is not None and not armed.counts_calls:
+                continue
+            if not self._matches(armed, view):
+                continue
+            if armed.by_site and not sited:
+                self.visits[view.site] += 1
+                sited = True
+            count = armed.count(call)
+            if decided is None and armed.due(count):
+                decided, nth = armed, count
+        if decided is None:
+            return PROCEED if self.mode == "inject" else self._denied_by_default(view)
+        return self._carry_out(decided, view, nth, sited)
+
+    def leave(self, call: Call, result: int) -> None:
+        pending = self.pending.pop(call.tid, None)
+        if pending is None:
+            return
+        at, longest = pending
+        took = longest is None or 0 <= result <= longest
+        self.strikes[at] = replace(self.strikes[at], took=took)
+
+    def report(self) -> DecisionReport:
+        return DecisionReport(
+            strikes=tuple(self.strikes),
+            fired=tuple(armed.fired for armed in self.armed),
+            matched=tuple(armed.matched for armed in self.armed),
+            log=tuple(self.log),
+        )
+
+    def _matches(self, armed: Armed, view: View) -> bool:
+        rule = armed.rule
+        if armed.program is not None and os.path.realpath(view.call.program()) != armed.program:
+            return False
+        if isinstance(rule, StraceRule):
+            return True
+        return in_alias(rule.syscall, view) and holds(rule.expr, view, self.macros)
+
+    def _carry_out(self, armed: Armed, view: View, nth: int, sited: bool) -> Action:
+        exhausted = armed.spent
+        armed.fired += 1
+        effect = Effect(action=Action(suppress=-EPERM), kind="suppress", errno=EPERM)
+        if not exhausted:
+            found = effect_of(armed.rule, view)
+            if found is None:
+                return PROCEED  # nothing to shorten: the call is as short as the rule wants it
+            effect = found
+        if isinstance(armed.rule, Rule) and armed.rule.log:
+            self._log(view, "permit" if effect.kind is None else "deny", armed)
+        if effect.kind is not None:
+            self._strike(armed.index, effect, view, nth, sited)
+        return effect.action
+
+    def _denied_by_default(self, view: View) -> Action:
+        effect = Effect(action=Action(suppress=-EPERM), kind="suppress", errno=EPERM)
+        self._log(view, "deny", None)
+        self._strike(DEFAULT_RULE, effect, view, 0, False)
+        return effect.action
+
+    def _strike(self, rule: int, effect: Effect, view: View, nth: int, sited: bool) -> None:
+        if len(self.strikes) >= MOST_STRIKES:
+            return
+        if not sited:
+            self.visits[view.site] += 1
+        call = view.call
+        self.strikes.append(
+            Strike(
+                rule=rule,
+                syscall=call.name,
+                pid=call.pid,
+                site=view.site,
+                nth=self.visits[view.site],
+                errno=effect.errno,
+                effect=effect.kind or "permit",
+                path=view.path(),
+                stack=view.stack,
+                took=not effect.action.watch,
+            )
+        )
+        if effect.action.watch:
+            self.pending[call.tid] = (len(self.strikes) - 1, effect.longest)
+
+    def _log(self, view: View, word: str, armed: Armed | None) -> None:
+        """systrace's log line, as far as Linux has the same facts."""
+        if len(self.log) >= MOST_LOG_LINES:
+            return
+        call = view.call
+        name = view.filename() or view.path()
+        attribute = f", filename: {name}" if name is not None else ""
+        filters = 0 if armed is None else armed.index + 1
+        self.log.append(
+            f"{time.strftime('%b %d %H:%M:%S')} {word} prog: {call.program()}, pid: {call.pid}, "
+            f"policy: {self.policy.source}, filters: {filters}, syscall: native-{call.name}({call.number}){attribute}"
+        )
+
+
+def in_alias(name: str, view: View) -> bool:
+    """fsread is open for reading alone, fswrite any other open (systrace(4)); other names are whole families."""
+    if name not in ("fsread", "fswrite") or not view.opens:
+        return True
+    flags = view.open_flags or 0
+    reads = not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+    return reads == (name == "fsread")

@@ -1,0 +1,121 @@
+"""From the verdict of a rule to the Action of the tracer: what Linux itself would do when it fails this call so."""
+
+from dataclasses import dataclass, replace
+from errno import ENOSYS, EPERM
+from typing import Final, assert_never
+
+from firedamp.trace.protocol import Action
+from inject import syscalls
+from inject.attributes import View
+from inject.policy.check import COUNTED, VECTORED
+from inject.policy.model import Ask, Commit, Deny, Partial, Permit, Retval, Rule, StraceRule, Suppress
+
+SECOND: Final = 1_000_000_000
+MOST_PARTS: Final = 1024  # UIO_MAXIOV, uio.h
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """kind: as Strike.effect; None where the call is simply permitted."""
+
+    action: Action
+    kind: str | None
+    errno: int | None = None
+    longest: int | None = None  # of a partial: the result that it may have
+
+
+def effect_of(rule: Rule | StraceRule, view: View) -> Effect | None:
+    """None: a partial that finds nothing to shorten at this call."""
+    return _of_strace(rule, view) if isinstance(rule, StraceRule) else _of_rule(rule, view)
+
+
+def failure(name: str, number: int) -> Effect:
+    """The call fails as Linux fails it: close(2) releases its descriptor early, so it is carried out first."""
+    fact = syscalls.get(name).find_errno(number)
+    commits = name == "close" or (fact is not None and fact.effect == "commit")
+    return _committed(number) if commits else _suppressed(number)
+
+
+def _suppressed(number: int) -> Effect:
+    return Effect(action=Action(suppress=-number), kind="suppress", errno=number)
+
+
+def _committed(number: int) -> Effect:
+    return Effect(action=Action(replace=-number, watch=True), kind="commit", errno=number)
+
+
+def _of_rule(rule: Rule, view: View) -> Effect | None:
+    effect = _of_verdict(rule, view)
+    if effect is None:
+        return None
+    return _with(effect, rule.signal, rule.delay_entry_ns, rule.delay_exit_ns)
+
+
+def _of_verdict(rule: Rule, view: View) -> Effect | None:
+    match rule.verdict:
+        case Permit():
+            return Effect(action=Action(), kind=None)
+        case Deny(errno=number):
+            return failure(view.call.name, number or EPERM)
+        case Suppress(errno=number):
+            return _suppressed(number)
+        case Commit(errno=number):
+            return _committed(number)
+        case Retval(value=value):
+            return Effect(action=Action(suppress=value), kind="retval")
+        case Partial(count=count):
+            return _shortened(view, count)
+        case Ask():
+            raise ValueError("`ask` is not carried out; check() refuses it")
+    assert_never(rule.verdict)
+
+
+def _of_strace(rule: StraceRule, view: View) -> Effect:
+    number = rule.error or (ENOSYS if rule.fault else None)
+    effect = Effect(action=Action(), kind=None)
+    if rule.syscall is not None:
+        value = -number if number else rule.retval
+        action = Action(syscall=syscalls.get(rule.syscall).number, replace=value)
+        effect = Effect(action=action, kind="retval" if number is None else "suppress", errno=number)
+    elif number is not None:
+        effect = failure(view.call.name, number)
+    elif rule.retval is not None:
+        effect = Effect(action=Action(suppress=rule.retval), kind="retval")
+    return _with(effect, rule.signal, rule.delay_enter_ns, rule.delay_exit_ns)
+
+
+def _with(effect: Effect, signal: int | None, entry_ns: int, exit_ns: int) -> Effect:
+    if signal is None and not entry_ns and not exit_ns:
+        return effect
+    action = replace(effect.action, signal=signal, delay_entry_s=entry_ns / SECOND, delay_exit_s=exit_ns / SECOND)
+    kind = effect.kind or ("signal" if signal is not None else "delay")
+    return replace(effect, action=action, kind=kind)
+
+
+def _shortened(view: View, count: int) -> Effect | None:
+    """The kernel is asked for less, so that what comes back is a genuine short count."""
+    call = view.call
+    if call.name in VECTORED:
+        return _first_part(view, count)
+    index = COUNTED.get(call.name)
+    if index is None or call.arguments[index] <= count:
+        return None
+    return _partial(Action(arguments=((index, count),), watch=True), count)
+
+
+def _first_part(view: View, count: int) -> Effect | None:
+    """Of a vector: its first part that is not empty, by the plain call (struct iovec: address, length)."""
+    call = view.call
+    raw = call.memory(call.arguments[1], 16 * min(call.arguments[2], MOST_PARTS))
+    words = [int.from_bytes(raw[at : at + 8], "little") for at in range(0, len(raw) - len(raw) % 16, 8)]
+    parts = [(address, length) for address, length in zip(words[::2], words[1::2], strict=True) if length]
+    if not parts or sum(length for _, length in parts) <= count:
+        return None
+    address, length = parts[0]
+    longest = min(count, length)
+    plain = syscalls.get(VECTORED[call.name]).number
+    return _partial(Action(syscall=plain, arguments=((1, address), (2, longest)), watch=True), longest)
+
+
+def _partial(action: Action, longest: int) -> Effect:
+    return Effect(action=action, kind="partial", longest=longest)
