@@ -1,0 +1,103 @@
+"""The flags behind a Profile, for each compiler. Pure: decides, compiles nothing.
+
+A smashed function must be named as itself in every build, so no compiler may fold a function that its author did not
+call inline into its caller; glibc's fortified wrappers are always_inline and stay so. At -O1 gcc 12 does that folding
+by -finline-functions-called-once alone, clang 14 does it everywhere unless it is told to heed `inline` only.
+"""
+
+from pathlib import Path
+
+from firedamp.target import Profile, TargetKind
+from firedamp.toolchain import Compiler, fortify_level
+
+# Kept as calls, so that runtime/compare.c sees what is compared.
+COMPARED = ("memcmp", "strcmp", "strncmp", "strcasecmp", "strncasecmp", "strstr", "strcasestr", "memmem")
+
+# Our own C: no canary, no fortified call and no counter of ours may look like the target's.
+RUNTIME = (
+    "-g",
+    "-O2",
+    "-fvisibility=hidden",
+    "-fno-stack-protector",
+    "-U_FORTIFY_SOURCE",
+    "-fno-builtin",
+    "-fno-sanitize=all",
+)
+
+
+def compile_flags(compiler: Compiler, profile: Profile, kind: TargetKind, tools: Path) -> tuple[str, ...]:
+    """Of the target's sources. `tools` holds our stand-in for gcc's assembler (runtime/as)."""
+    position = "-fPIC" if kind is TargetKind.HARNESS else "-fPIE"
+    shared = (
+        "-g",
+        "-O1",
+        position,
+        "-fno-omit-frame-pointer",
+        "-fno-optimize-sibling-calls",
+        *_naming(compiler),
+        "-U_FORTIFY_SOURCE",
+    )
+    match profile:
+        case Profile.PLAIN:
+            return (*shared, "-fno-stack-protector", *_quiet(compiler))
+        case Profile.ASAN:
+            return (*shared, "-fno-stack-protector", *_sanitize(), "-fno-sanitize-recover=undefined")
+        case Profile.HARDENED:
+            level = fortify_level(compiler)
+            guards = ("-fstack-protector-strong", *((f"-D_FORTIFY_SOURCE={level}",) if level else ()))
+            return (*shared, *guards, *_quiet(compiler), *_coverage(compiler, kind, tools))
+
+
+def link_flags(compiler: Compiler, profile: Profile) -> tuple[str, ...]:
+    """Of an executable."""
+    if profile is Profile.ASAN:
+        return ("-pie", *_sanitize())
+    return ("-pie", "-Wl,-z,relro", "-Wl,-z,now", *_quiet(compiler))
+
+
+def library_flags(compiler: Compiler) -> tuple[str, ...]:
+    """Of the library that libFuzzer drives. -Bsymbolic: its calls must not land in Python's own zlib or expat."""
+    return ("-shared", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-Bsymbolic", *_quiet(compiler))
+
+
+def runtime_sources(compiler: Compiler, profile: Profile, kind: TargetKind) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of our own sources in the executable, and in the library (none: there is no library)."""
+    if kind is TargetKind.PROGRAM:
+        return (("program_coverage.c",) if profile is Profile.HARDENED else ()), ()
+    if profile is not Profile.HARDENED:
+        return ("replay.c",), ()
+    counters = ("gcc_coverage.c",) if compiler.name == "gcc" else ()
+    return ("replay.c", "coverage_off.c"), ("monitor.c", "compare.c", "trace_compare.c", *counters)
+
+
+def _naming(compiler: Compiler) -> tuple[str, ...]:
+    if compiler.name == "gcc":
+        return (
+            "-fno-inline-functions-called-once",
+            "-fno-ipa-sra",
+            "-fno-partial-inlining",
+            "-fno-semantic-interposition",
+        )
+    return ("-finline-hint-functions",)
+
+
+def _coverage(compiler: Compiler, kind: TargetKind, tools: Path) -> tuple[str, ...]:
+    if kind is TargetKind.PROGRAM:
+        return ("-fsanitize-coverage=trace-pc",)
+    calls = tuple(f"-fno-builtin-{name}" for name in COMPARED)
+    match compiler.name:
+        case "gcc":
+            return (*calls, "-fsanitize-coverage=trace-pc,trace-cmp", f"-B{tools}/")
+        case "zig":
+            return (*calls, "-fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp")
+        case _:
+            return (*calls, "-fsanitize-coverage=inline-8bit-counters,pc-table,trace-cmp,indirect-calls")
+
+
+def _sanitize() -> tuple[str, ...]:
+    return ("-fsanitize=address,undefined",)
+
+
+def _quiet(compiler: Compiler) -> tuple[str, ...]:
+    """zig turns UBSan on by itself, in a form that only traps."""
+    return ("-fno-sanitize=undefined",) if compiler.name == "zig" else ()
