@@ -66,10 +66,11 @@ def build(
 
 
 def _unguarded(made: Build) -> str:
+    shown = describe(made.proof).splitlines()[0]
     return (
-        f"target {made.target.name}: no guard of ours could fire in it ({describe(made.proof).splitlines()[0]}), although"
-        f" {made.compiler} was told to put them in. Code without arrays on the stack and without string functions of"
-        " known size looks like this: if that is meant, pass --unguarded"
+        f"target {made.target.name}: no guard of ours could fire in it ({shown}), although {made.compiler} was told to"
+        " put them in. Code without arrays on the stack and without string functions of known size looks like this:"
+        " if that is meant, pass --unguarded"
     )
 
 
@@ -112,7 +113,8 @@ def _compiled(target: Target, profile: Profile, compiler: Compiler, cache: Path,
 
 
 def _proof(facts: dict[str, Any]) -> Proof:
-    return Proof(**{key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()})
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in facts.items()}
+    return Proof(**values)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
