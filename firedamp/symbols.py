@@ -17,7 +17,7 @@ from elftools.dwarf.callframe import FDE
 from elftools.dwarf.compileunit import CompileUnit
 from elftools.dwarf.dwarfinfo import DWARFInfo
 from elftools.elf.elffile import ELFFile
-from elftools.elf.sections import SymbolTableSection
+from elftools.elf.sections import NoteSection, SymbolTableSection
 
 from firedamp.outcome import Frame
 
@@ -178,6 +178,7 @@ class _Lines:
             previous = None if state.end_sequence else state
 
     def _file(self, index: int) -> str:
+        assert self._program is not None  # rows came from it
         header = self._program.header
         first = 0 if header["version"] >= 5 else 1  # DWARF 5 counts files and folders from 0
         entry = header["file_entry"][index - first]
@@ -221,7 +222,7 @@ def _debug_file(elf: ELFFile, path: Path) -> ELFFile | None:
 
 def _debug_paths(elf: ELFFile, path: Path) -> Iterator[Path]:
     note = elf.get_section_by_name(".note.gnu.build-id")
-    if note is not None:
+    if isinstance(note, NoteSection):
         for entry in note.iter_notes():
             digest = str(entry["n_desc"])
             yield DEBUG_FOLDER / ".build-id" / digest[:2] / f"{digest[2:]}.debug"
