@@ -1,7 +1,7 @@
 """A policy at work: for each stopped call, which rule decides and what becomes of the call.
 
-Rules are tried in their order; the first that matches and is inside its window decides, and one that is outside lets the
-next ones have the call. Under inject what no rule decides is permitted; under enforce it is denied (EPERM) and logged.
+Rules are tried in their order; the first that matches and is inside its window decides, and one that is outside lets
+the next ones have the call. Under inject what no rule decides is permitted; under enforce denied (EPERM) and logged.
 
 Counting. `when`, `after` and `probability` go by the calls that match the rule's filter, over the whole run, every
 process and thread together, whether an earlier rule decided them or not: `when 3` is the third such call. A strace
@@ -23,7 +23,7 @@ from inject import syscalls
 from inject.attributes import View
 from inject.effect import Effect, effect_of
 from inject.match import holds
-from inject.policy.check import check, targets, tests
+from inject.policy.check import check, conditions, targets
 from inject.policy.model import Permit, Policy, Rule, StraceRule
 
 Mode = Literal["inject", "enforce"]
@@ -58,7 +58,9 @@ class Armed:
 
     @property
     def by_site(self) -> bool:
-        return isinstance(self.rule, Rule) and any(test.attribute == "site" for test in tests(self.rule.expr))
+        return isinstance(self.rule, Rule) and any(
+            condition.attribute == "site" for condition in conditions(self.rule.expr)
+        )
 
     @property
     def counts_calls(self) -> bool:

@@ -8,7 +8,7 @@ from typing import assert_never
 
 from inject.attributes import View
 from inject.policy.ere import extended
-from inject.policy.model import Always, And, Expr, Not, Operator, Or, Test
+from inject.policy.model import Always, And, Condition, Expr, Not, Operator, Or
 
 NEGATIVE = {Operator.NEQ: Operator.EQ, Operator.NSUB: Operator.SUB}
 
@@ -18,7 +18,7 @@ def holds(expr: Expr, view: View, macros: Mapping[str, str]) -> bool:
     match expr:
         case Always():
             return True
-        case Test():
+        case Condition():
             return _test(expr, view, macros)
         case Not():
             return not holds(expr.term, view, macros)
@@ -29,12 +29,12 @@ def holds(expr: Expr, view: View, macros: Mapping[str, str]) -> bool:
     assert_never(expr)
 
 
-def _test(test: Test, view: View, macros: Mapping[str, str]) -> bool:
-    values = view.values(test.attribute, test.index)
-    if test.operator in NEGATIVE:
-        positive = NEGATIVE[test.operator]
-        return bool(values) and not any(compare(positive, test.text, value, macros) for value in values)
-    return any(compare(test.operator, test.text, value, macros) for value in values)
+def _test(condition: Condition, view: View, macros: Mapping[str, str]) -> bool:
+    values = view.values(condition.attribute, condition.index)
+    if condition.operator in NEGATIVE:
+        positive = NEGATIVE[condition.operator]
+        return bool(values) and not any(compare(positive, condition.text, value, macros) for value in values)
+    return any(compare(condition.operator, condition.text, value, macros) for value in values)
 
 
 def compare(operator: Operator, text: str, value: str, macros: Mapping[str, str]) -> bool:

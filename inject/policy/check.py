@@ -11,6 +11,7 @@ from inject.policy.model import (
     And,
     Ask,
     Child,
+    Condition,
     Expr,
     Not,
     Note,
@@ -23,7 +24,6 @@ from inject.policy.model import (
     Section,
     Span,
     StraceRule,
-    Test,
 )
 from inject.policy.strace import selected
 
@@ -64,16 +64,16 @@ def targets(rule: Rule | StraceRule) -> tuple[str, ...]:
     return names.members(rule.syscall) or ()
 
 
-def tests(expr: Expr) -> Iterator[Test]:
+def conditions(expr: Expr) -> Iterator[Condition]:
     """Every test of a filter, left to right."""
     match expr:
-        case Test():
+        case Condition():
             yield expr
         case Not():
-            yield from tests(expr.term)
+            yield from conditions(expr.term)
         case And() | Or():
             for term in expr.terms:
-                yield from tests(term)
+                yield from conditions(term)
         case _:
             pass
 
@@ -89,11 +89,17 @@ def _check_rule(policy: Policy, rule: Rule) -> None:
     for word, used in understood.items():
         if used:
             _refuse(policy, f"`{word}` is understood but not carried out yet", rule.span)
-    for test in tests(rule.expr):
-        if not ATTRIBUTES[test.attribute]:
-            _refuse(policy, f"the attribute `{test.attribute}` is understood but not carried out yet", test.span)
-        if test.index and test.attribute not in ("filename", "path", "fd"):
-            _refuse(policy, f"{test.attribute}[{test.index}]: only filename, path and fd have several", test.span)
+    for condition in conditions(rule.expr):
+        if not ATTRIBUTES[condition.attribute]:
+            _refuse(
+                policy, f"the attribute `{condition.attribute}` is understood but not carried out yet", condition.span
+            )
+        if condition.index and condition.attribute not in ("filename", "path", "fd"):
+            _refuse(
+                policy,
+                f"{condition.attribute}[{condition.index}]: only filename, path and fd have several",
+                condition.span,
+            )
     if isinstance(rule.verdict, Partial):
         _check_partial(policy, rule)
 
@@ -113,8 +119,8 @@ def _notes(rule: Rule | StraceRule) -> Iterator[Note]:
             yield Note(message=message, span=rule.span)
         return
     yield from _mixed(rule.expr)
-    for test in tests(rule.expr):
-        yield from _surprises(test)
+    for condition in conditions(rule.expr):
+        yield from _surprises(condition)
     if isinstance(rule.verdict, Permit) and (rule.once or rule.limit):
         yield Note(message="after its last permit this rule denies (EPERM)", span=rule.span)
 
@@ -136,15 +142,16 @@ def _mixed(expr: Expr) -> Iterator[Note]:
             pass
 
 
-def _surprises(test: Test) -> Iterator[Note]:
-    if test.operator not in (Operator.EQ, Operator.NEQ):
+def _surprises(condition: Condition) -> Iterator[Note]:
+    if condition.operator not in (Operator.EQ, Operator.NEQ):
         return
-    if any(mark in test.text for mark in "*?["):
-        message = f"{test.operator} is literal: it means the name {test.text!r} itself; did you mean match?"
-        yield Note(message=message, span=test.span)
-    elif test.attribute in ("filename", "path") and test.text.lower() != test.text.upper():
-        message = f"{test.operator} is blind to case, as in systrace: {test.text!r} is also {test.text.swapcase()!r}"
-        yield Note(message=message, span=test.span)
+    if any(mark in condition.text for mark in "*?["):
+        message = f"{condition.operator} is literal: it means the name {condition.text!r} itself; did you mean match?"
+        yield Note(message=message, span=condition.span)
+    elif condition.attribute in ("filename", "path") and condition.text.lower() != condition.text.upper():
+        other = condition.text.swapcase()
+        message = f"{condition.operator} is blind to case, as in systrace: {condition.text!r} is also {other!r}"
+        yield Note(message=message, span=condition.span)
 
 
 def _refuse(policy: Policy, message: str, span: Span) -> NoReturn:

@@ -15,10 +15,7 @@ class Span:
     column: int = 1
 
 
-def at() -> Span:
-    """A field for the place in the text."""
-    place: Span = field(default=Span(), compare=False, repr=False)
-    return place
+START: Final = Span()
 
 
 class Operator(StrEnum):
@@ -49,38 +46,38 @@ ATTRIBUTES: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Always:
-    span: Span = at()
+    span: Span = field(default=START, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Test:
+class Condition:
     attribute: str
     index: int | None = None  # filename[1]: the second of that name
     operator: Operator = Operator.EQ
     text: str
-    span: Span = at()
+    span: Span = field(default=START, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Not:
     term: "Expr"
-    span: Span = at()
+    span: Span = field(default=START, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class And:
     terms: "tuple[Expr, ...]"  # two or more
     grouped: bool = field(default=False, compare=False, repr=False)  # stood in parentheses
-    span: Span = at()
+    span: Span = field(default=START, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Or:
     terms: "tuple[Expr, ...]"  # two or more
-    span: Span = at()
+    span: Span = field(default=START, compare=False, repr=False)
 
 
-Expr = Always | Test | Not | And | Or
+Expr = Always | Condition | Not | And | Or
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +173,7 @@ class Rule:
     chance: Chance | None = None
     group: str | None = None  # xor
     identity: Identity | None = None
-    span: Span = at()
+    span: Span = field(default=START, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +198,7 @@ class StraceRule:
     delay_enter_ns: int = 0
     delay_exit_ns: int = 0
     when: When | None = None
-    span: Span = at()
+    span: Span = field(default=START, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,16 +208,16 @@ class Section:
     program: str
     emulation: str
     detached: bool = False
-    span: Span = at()
+    span: Span = field(default=START, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Child:
-    """child "PROGRAM" { ... }: for that program when it is started by the one under test."""
+    """child "PROGRAM" { ... }: for that program when it is started by the one under condition."""
 
     program: str
     rules: "tuple[Rule | StraceRule | Child, ...]"
-    span: Span = at()
+    span: Span = field(default=START, compare=False, repr=False)
 
 
 Item = Rule | StraceRule | Section | Child
@@ -262,7 +259,7 @@ class Note:
     """What a person should know about a policy that is legal."""
 
     message: str
-    span: Span = Span()
+    span: Span = START
 
     def __str__(self) -> str:
         return f"{self.span.line}:{self.span.column}: {self.message}"

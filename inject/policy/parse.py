@@ -3,7 +3,8 @@
 policy  = {[rule | strace | section | child] NEWLINE}
 section = "Policy: " PROGRAM ", Emulation: " NAME [NEWLINE "detached"]
 child   = "child" STRING "{" {[rule | strace | child] NEWLINE} "}"
-rule    = [EMULATION "-"] NAME ":" [expr ("then" | "->")] verdict {modifier} ["," "if" ("user" | "group") COMPARISON NAME]
+rule    = [EMULATION "-"] NAME ":" [expr ("then" | "->")] verdict {modifier} [identity]
+identity = "," "if" ("user" | "group") ("=" | "!=" | "<" | ">") NAME
 expr    = conjunction {"or" conjunction}            conjunction = term {"and" term}
 term    = "true" | "not" term | "(" expr ")" | ATTRIBUTE ["[" N "]"] OPERATOR STRING | ("site" | "caller") STRING
 verdict = "permit" ["[" ("inherit" | "detach") "]"] | "deny" ["[" ERRNO "]"] | ("suppress" | "commit") "[" ERRNO "]"
@@ -31,6 +32,7 @@ from inject.policy.model import (
     Chance,
     Child,
     Commit,
+    Condition,
     Deny,
     Expr,
     Identity,
@@ -47,7 +49,6 @@ from inject.policy.model import (
     Span,
     StraceRule,
     Suppress,
-    Test,
     Verdict,
     When,
 )
@@ -228,7 +229,7 @@ class _Parser:
         self.expect('")" that closes the parenthesis', ")")
         return And(terms=inner.terms, grouped=True, span=inner.span) if isinstance(inner, And) else inner
 
-    def test(self, token: Token) -> Test:
+    def test(self, token: Token) -> Condition:
         name = token.text
         if name not in ATTRIBUTES:
             self.refuse(f"{name!r} is no attribute of a call{syscalls.close_to(name, ATTRIBUTES)}", token.span)
@@ -240,7 +241,7 @@ class _Parser:
         text = self.expect_kind(f'a "string" after {operator}', Kind.STRING)
         if operator is Operator.RE:
             self.check_regex(text)
-        return Test(attribute=name, index=index, operator=operator, text=text.text, span=token.span)
+        return Condition(attribute=name, index=index, operator=operator, text=text.text, span=token.span)
 
     def check_regex(self, token: Token) -> None:
         try:
@@ -253,7 +254,6 @@ class _Parser:
     def verdict(self) -> Verdict:
         if self.at(*EFFECTS):
             return Permit()
-        token = self.token
         word = self.expect(f"an action ({', '.join(VERDICTS)})", *VERDICTS).text
         match word:
             case "permit":
@@ -268,9 +268,8 @@ class _Parser:
                 return Partial(count=self.bracketed(self.short_count))
             case "retval":
                 return Retval(value=self.bracketed(lambda: self.integer("a value", -LARGEST - 1, LARGEST)))
-            case "ask":
+            case _:
                 return Ask()
-        self.refuse(f"{word!r} is no action", token.span)
 
     def bracketed(self, inner: Callable[[], T]) -> T:
         self.expect('"["', "[")

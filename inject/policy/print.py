@@ -13,6 +13,7 @@ from inject.policy.model import (
     Ask,
     Child,
     Commit,
+    Condition,
     Deny,
     Expr,
     Item,
@@ -26,7 +27,6 @@ from inject.policy.model import (
     Section,
     StraceRule,
     Suppress,
-    Test,
     Verdict,
     When,
 )
@@ -74,7 +74,7 @@ def _expr(expr: Expr) -> str:
     match expr:
         case Always():
             return "true"
-        case Test():
+        case Condition():
             index = "" if expr.index is None else f"[{expr.index}]"
             return f"{expr.attribute}{index} {expr.operator} {_string(expr.text)}"
         case Not():

@@ -11,14 +11,15 @@ from firedamp.errors import PolicyError
 from inject import syscalls
 from inject.policy import names
 from inject.policy.ere import extended
-from inject.policy.model import Selection, Span, StraceRule, When
+from inject.policy.model import START, Selection, Span, StraceRule, When
 
 LONGEST: Final = 2**63  # of a retval: long
+KEYS: Final = ("error", "retval", "signal", "syscall", "delay_enter", "delay_exit", "when")
 LARGEST_COUNT: Final = 65535  # strace keeps `when` in 16 bits
 FAULT_ERRNO: Final = 38  # fault= without error= is ENOSYS, strace(1)
 
 
-def parse_strace(text: str, *, source: str = "-e", span: Span = Span()) -> StraceRule:
+def parse_strace(text: str, *, source: str = "-e", span: Span = START) -> StraceRule:
     """`inject=SET:TOKEN:...` -> StraceRule. PolicyError with the column of the token that is wrong."""
     return _Expression(text, source, span).rule()
 
@@ -93,9 +94,7 @@ class _Expression:
             self.refuse("fault= takes error= and when= alone; write inject= for the others", 0)
         effects = {"error", "retval", "signal", "syscall", "delay_enter_ns", "delay_exit_ns"} & fields.keys()
         if not effects and not fields["fault"]:
-            self.refuse(
-                "nothing to inject: add error=, retval=, signal=, syscall=, delay_enter= or delay_exit=", offset
-            )
+            self.refuse("nothing to do: add error=, retval=, signal=, syscall=, delay_enter= or delay_exit=", offset)
 
     def selections(self, text: str, offset: int) -> tuple[bool, tuple[Selection, ...]]:
         inverted = text.startswith("!")
@@ -126,6 +125,7 @@ class _Expression:
         if not equals:
             self.refuse(f"expected KEY=VALUE after a colon, found {part!r}", offset)
         offset += len(part) - len(part.lstrip(" \t")) + len(key) + 1
+        self.check_key(key, offset - len(key) - 1)
         match key:
             case "error":
                 return key, self.known(syscalls.errno_number(value), names.unknown_errno(value), offset)
@@ -139,14 +139,14 @@ class _Expression:
             case "when":
                 wrong = f"{value!r} is no window; write F, F+, F+S, F..L or F..L+S, with 1 <= F <= L <= {LARGEST_COUNT}"
                 return key, self.known(parse_when(value), wrong, offset)
-            case "syscall":
+            case _:
                 return key, self.harmless(value, offset)
-            case "poke_enter" | "poke_exit":
-                self.refuse(
-                    f"{key} is understood but not carried out: firedamp writes no memory of the program", offset
-                )
-        known = ("error", "retval", "signal", "syscall", "delay_enter", "delay_exit", "when")
-        self.refuse(f"{key!r} is no part of an inject expression{syscalls.close_to(key, known)}", offset - len(key) - 1)
+
+    def check_key(self, key: str, offset: int) -> None:
+        if key in ("poke_enter", "poke_exit"):
+            self.refuse(f"{key} is understood but not carried out: firedamp changes no memory of a target", offset)
+        if key not in KEYS:
+            self.refuse(f"{key!r} is no part of an inject expression{syscalls.close_to(key, KEYS)}", offset)
 
     def known(self, value: object, wrong: str, offset: int) -> object:
         return self.refuse(wrong, offset) if value is None else value
