@@ -17,7 +17,7 @@ def replay_command(target: Target) -> tuple[str, ...] | None:
     return sys.executable, "-P", "-m", "fuzz.harness", "--root", str(target.root), _harness(target), "@@"
 
 
-def plan(target: Target, build: Build | None, *, folder: Path, corpus: Path) -> Plan:
+def plan(target: Target, build: Build | None, *, folder: Path, corpus: Path, sample: int = 1) -> Plan:
     """The plan of one fuzzing child whose private folder is `folder`; UsageError where the target cannot be fuzzed."""
     work, spool = folder / "work", folder / "spool"
     for place in (work, spool):
@@ -28,6 +28,7 @@ def plan(target: Target, build: Build | None, *, folder: Path, corpus: Path) -> 
         spool=str(spool),
         writable=(str(folder), str(corpus)),
         output_bytes=target.limits.output_bytes,
+        sample=sample,
         wall_s=target.limits.wall_s,
         cpu_s=target.limits.cpu_s,
     )

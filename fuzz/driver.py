@@ -13,7 +13,9 @@ import select
 import signal
 import sys
 import traceback
+from pathlib import Path
 
+from firedamp import jail
 from fuzz import kernel
 from fuzz.life import Life, prepare
 from fuzz.plan import Plan
@@ -56,7 +58,11 @@ def _guard(plan: Plan, init_pid: int) -> int:
 
 def _confine(plan: Plan) -> str:
     """Landlock over us and all that follow; says what holds, or why nothing does."""
-    return "none"
+    ruleset_fd = jail.ruleset(tuple(map(Path, plan.writable)))
+    if ruleset_fd is not None:
+        jail.restrict_self(ruleset_fd)
+        os.close(ruleset_fd)
+    return jail.level()
 
 
 def _live(plan: Plan, life: Life, argv: list[str], *, namespace: bool) -> None:

@@ -2,6 +2,7 @@
 
 import ctypes
 import importlib.util
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, assert_never
@@ -57,7 +58,10 @@ def _harness(plan: Plan, fuzzer: ctypes.CDLL) -> Life:
     """C all the way: libFuzzer calls the target's runtime, no Python per execution."""
     library = ctypes.CDLL(plan.library)
     library.firedamp_attach.argtypes = [ctypes.c_int, ctypes.c_size_t]
-    library.firedamp_attach(plan.monitor_fd, plan.monitor_bytes)
+    if failed := library.firedamp_attach(plan.monitor_fd, plan.monitor_bytes):
+        raise OSError(failed, f"monitor: cannot be mapped: {os.strerror(failed)}")
+    library.firedamp_sample_comparisons.argtypes = [ctypes.c_uint64]
+    library.firedamp_sample_comparisons(plan.sample)
 
     def live(argv: list[str]) -> int:
         return run_driver(fuzzer, argv, library.firedamp_one_input, library.firedamp_initialize)

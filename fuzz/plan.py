@@ -21,6 +21,7 @@ class Plan:
     monitor_fd: int = -1
     monitor_bytes: int = 0
     library: str | None = None  # of a HARNESS
+    sample: int = 1  # comparisons are reported to libFuzzer in one of so many executions
     command: tuple[str, ...] = ()  # of a PROGRAM or COMMAND, with argv[0]
     input: InputMode = InputMode.BUFFER
     covered: bool = False  # the program fills a coverage map

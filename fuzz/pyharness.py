@@ -10,14 +10,14 @@ from fuzz.plan import Plan
 
 
 def python_life(plan: Plan) -> Life:
-    """The target's module is imported under Atheris' instrumentation, once for all lives.
+    """The target's package is imported under Atheris' instrumentation, once for all lives; what it uses is not.
 
     libFuzzer's library must be global by then (fuzz.life does it): the C extensions that the module loads are
     instrumented and look for its hooks.
     """
     atheris: Any = importlib.import_module("atheris")
     assert plan.harness is not None
-    with atheris.instrument_imports():
+    with atheris.instrument_imports(include=[plan.harness.partition(":")[0].partition(".")[0]]):
         function = load(plan.harness, plan.root)
     monitor = Monitor(plan.monitor_fd, plan.monitor_bytes)
 

@@ -71,6 +71,7 @@ class Search:
 
     def attempts(self) -> Iterator[Attempt]:
         """Yields until time, runs or `stopping` end the search, or no child can go on."""
+        self._started = time.monotonic()
         for worker in self._workers:
             self._begin(worker)
         while any(worker.alive for worker in self._workers) and not self._over():

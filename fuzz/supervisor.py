@@ -99,6 +99,10 @@ class Supervisor:
             self._said = (self._said + complete + newline)[-_LOG_TAIL_BYTES:]
         return self.status
 
+    def log(self) -> str:
+        """All that libFuzzer has said in this life."""
+        return os.pread(self._log_fd, os.fstat(self._log_fd).st_size, 0).decode("utf-8", "replace")
+
     def hear(self, timeout_s: float) -> End | None:
         """The end of the life under way, or None when it still goes on after `timeout_s`."""
         answer = self._answer(timeout_s)
@@ -145,9 +149,8 @@ class Supervisor:
         if answer is None:
             raise WorkerDied(f"fuzzing child: not ready after {START_S:.0f} s; the machine is overloaded, try again")
         if "error" in answer:
-            raise BuildError(
-                f"{self._plan.library or self._plan.harness}: cannot be loaded for fuzzing:\n{answer['error']}"
-            )
+            name = self._plan.library or self._plan.harness or self._plan.command[0]
+            raise BuildError(f"{name}: cannot be loaded for fuzzing:\n{answer['error']}")
         return bool(answer["namespace"]), str(answer["confinement"])
 
     def _answer(self, timeout_s: float) -> dict[str, Any] | None:

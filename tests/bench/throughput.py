@@ -1,0 +1,260 @@
+"""Executions per second: firedamp's driver against native libFuzzer, side by side in one run.
+
+    python tests/bench/throughput.py [--seconds 10] [--rounds 3] [--core 1] [--sample 1] [--stock]
+
+Both sides get the same objects' flags (compiler, -O, guards, coverage), the same libFuzzer arguments, seeds, limits
+and -seed; the sides take turns on one core. A rate is units over wall time, from the start of libFuzzer to its end.
+-fsanitize=fuzzer stands on the link alone: while compiling it would add counters of its own and switch optimisations
+off, and the comparison would be with another program. So a row is refused when the sides' counters differ in number.
+What users of plain `clang -fsanitize=fuzzer` have is a row of its own (`--stock`), and no measure of the driver.
+Writes results/bench/throughput.md and throughput.json.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from firedamp.build import build
+from firedamp.profiles import COMPARED, compile_flags
+from firedamp.target import Build, Profile, Target, TargetKind
+from firedamp.toolchain import Compiler, choose
+from fuzz.command import plan
+from fuzz.flags import CommandLine
+from fuzz.status import Status
+from fuzz.supervisor import Supervisor
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parent.parent
+CJSON_SHA256 = "5308fd4bd90cef7aa060558514de6a1a4a0819974a26e6ed13973c5f624c24b2"  # cjson_1.7.15.orig.tar.gz
+MAX_LEN = 512
+PASS = 0.95
+COUNTERS = re.compile(r"Loaded 1 modules\s+\((\d+) inline 8-bit counters\)")
+UNITS = re.compile(r"stat::number_of_executed_units:\s*(\d+)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One run of one side."""
+
+    units: int
+    wall_s: float
+    counters: int  # in the instrumented code
+    edges: int
+    features: int
+
+    @property
+    def per_s(self) -> float:
+        return self.units / self.wall_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    target: str
+    native_counters: int
+    firedamp_counters: int
+    native_per_s: float
+    firedamp_per_s: float
+    ratio: float  # median of the rounds' ratios
+    native_edges: float
+    firedamp_edges: float
+    native_features: float
+    firedamp_features: float
+
+
+def targets(work: Path) -> dict[str, Target]:
+    """Name -> target; cJSON is fetched, never copied into the repository."""
+    cjson = work / "cjson"
+    subprocess.run([HERE / "fetch-source.sh", "cjson", CJSON_SHA256, cjson], check=True)
+    seeds = cjson / "fuzzing" / "inputs"
+    own = HERE / "targets"
+    return {
+        "trivial": _target("trivial", own, ("trivial.c",)),
+        "strings": _target("strings", own, ("strings.c",)),
+        "cJSON": _target("cjson", cjson, ("cJSON.c", "fuzzing/cjson_read_fuzzer.c"), seeds=str(seeds)),
+    }
+
+
+def _target(name: str, root: Path, sources: tuple[str, ...], seeds: str | None = None) -> Target:
+    return Target(name=name, kind=TargetKind.HARNESS, root=root, sources=sources, seeds=seeds, max_len=MAX_LEN)
+
+
+def native(target: Target, compiler: Compiler, work: Path, *, stock: bool) -> Path:
+    """The same sources with the same flags, linked with the compiler's own libFuzzer (whose hooks are interceptors).
+
+    `stock`: compiled with -fsanitize=fuzzer on top, as its manual says.
+    """
+    folder = Path(tempfile.mkdtemp(dir=work))
+    flags = compile_flags(compiler, Profile.HARDENED, TargetKind.HARNESS, work)
+    more = ("-fsanitize=fuzzer",) if stock else ()
+    sources = [str(target.root / source) for source in target.sources]
+    subprocess.run([*compiler.command, *flags, *more, "-c", *sources], cwd=folder, check=True)
+    objects = sorted(folder.glob("*.o"))
+    subprocess.run([*compiler.command, *objects, "-fsanitize=fuzzer", "-o", folder / "native"], check=True)
+    return folder / "native"
+
+
+def arguments(target: Target, folder: Path, seconds: int, seed: int) -> tuple[str, ...]:
+    """libFuzzer's, for either side: an empty corpus of its own and a copy of the seeds."""
+    for name in ("corpus", "seeds"):
+        (folder / name).mkdir(parents=True)
+    for path in sorted(Path(target.seeds).iterdir()) if target.seeds else ():
+        shutil.copy(path, folder / "seeds")
+    line = CommandLine(
+        corpus=folder / "corpus",
+        seeds=folder / "seeds",
+        max_len=MAX_LEN,
+        timeout_s=5,
+        rss_limit_mb=2048,
+        extra=(f"-max_total_time={seconds}", "-print_final_stats=1"),
+    )
+    return tuple(word for word in line.argv(seed=seed, runs=None) if word != "-print_final_stats=0")
+
+
+def run_native(program: Path, argv: tuple[str, ...]) -> Cell:
+    started = time.monotonic()
+    run = subprocess.run([program, *argv[1:]], capture_output=True, text=True, errors="replace", check=True)
+    return _cell(run.stderr, time.monotonic() - started, Status().after(run.stderr))
+
+
+def run_firedamp(made: Build, argv: tuple[str, ...], folder: Path, sample: int) -> Cell:
+    child = plan(made.target, made, folder=folder, corpus=folder / "corpus", sample=sample)
+    with Supervisor(child, max_len=MAX_LEN) as supervisor:
+        started = time.monotonic()
+        supervisor.begin(argv)
+        end = supervisor.hear(3600)
+        assert end is not None and end.exit_status == 0, end
+        return _cell(supervisor.log(), time.monotonic() - started, end.status)
+
+
+def _cell(said: str, wall_s: float, status: Status) -> Cell:
+    units, counters = UNITS.search(said), COUNTERS.search(said)
+    assert units is not None and counters is not None, said
+    return Cell(
+        units=int(units[1]),
+        wall_s=wall_s,
+        counters=int(counters[1]),
+        edges=status.edges,
+        features=status.features,
+    )
+
+
+def measure(
+    name: str, target: Target, compiler: Compiler, work: Path, options: argparse.Namespace, *, stock: bool
+) -> Row:
+    program = native(target, compiler, work, stock=stock)
+    made = build(target, Profile.HARDENED, compiler=compiler.name, cache=work / "cache", allow_unguarded=True)
+    rounds: list[tuple[Cell, Cell]] = []
+    for turn in range(options.rounds):
+        folders = [Path(tempfile.mkdtemp(dir=work)) for _ in range(2)]
+        argvs = [arguments(target, folder, options.seconds, seed=turn + 1) for folder in folders]
+        sides: list[Callable[[], Cell]] = [
+            partial(run_native, program, argvs[0]),
+            partial(run_firedamp, made, argvs[1], folders[1], options.sample),
+        ]
+        order = (0, 1) if turn % 2 == 0 else (1, 0)  # neither side is always the first
+        cells = {index: sides[index]() for index in order}
+        rounds.append((cells[0], cells[1]))
+    ours, theirs = [pair[1] for pair in rounds], [pair[0] for pair in rounds]
+    if ours[0].counters != theirs[0].counters and not stock:
+        raise SystemExit(
+            f"{name}: native has {theirs[0].counters} counters, firedamp {ours[0].counters}: they are not the same "
+            "program and cannot be compared; make the compile flags equal"
+        )
+    return Row(
+        target=f"{name}, native with stock flags" if stock else name,
+        native_counters=theirs[0].counters,
+        firedamp_counters=ours[0].counters,
+        native_per_s=round(statistics.median(cell.per_s for cell in theirs)),
+        firedamp_per_s=round(statistics.median(cell.per_s for cell in ours)),
+        ratio=round(statistics.median(pair[1].per_s / pair[0].per_s for pair in rounds), 3),
+        native_edges=statistics.median(cell.edges for cell in theirs),
+        firedamp_edges=statistics.median(cell.edges for cell in ours),
+        native_features=statistics.median(cell.features for cell in theirs),
+        firedamp_features=statistics.median(cell.features for cell in ours),
+    )
+
+
+def table(rows: list[Row], facts: dict[str, object]) -> str:
+    """Markdown."""
+    lines = [
+        "# Executions per second against native libFuzzer",
+        "",
+        "| target | executions/s | ratio | counters | edges | features |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row.target} | {row.native_per_s:,.0f} / {row.firedamp_per_s:,.0f} | {row.ratio:.2f} "
+            f"| {row.native_counters} / {row.firedamp_counters} | {row.native_edges:g} / {row.firedamp_edges:g} "
+            f"| {row.native_features:g} / {row.firedamp_features:g} |"
+            for row in rows
+        ),
+        "",
+        f"native / firedamp, medians over rounds; target: ratio >= {PASS} where the counters are the same.",
+        "",
+        *(f"- {name}: {value}" for name, value in facts.items()),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def facts(compiler: Compiler, options: argparse.Namespace) -> dict[str, object]:
+    flags = compile_flags(compiler, Profile.HARDENED, TargetKind.HARNESS, Path())
+    runtime = sorted((PROJECT / "firedamp" / "runtime").glob("*"))
+    return {
+        "command": f"python tests/bench/throughput.py {' '.join(sys.argv[1:])}".strip(),
+        "compiler": str(compiler),
+        "flags": " ".join(flag for flag in flags if flag.removeprefix("-fno-builtin-") not in COMPARED),
+        "string functions kept as calls": ", ".join(COMPARED),
+        "kernel": platform.release(),
+        "python": platform.python_version(),
+        "core": options.core,
+        "seconds": options.seconds,
+        "rounds": options.rounds,
+        "comparisons reported in one execution of": options.sample,
+        "runtime sha256": hashlib.sha256(b"".join(path.read_bytes() for path in runtime)).hexdigest()[:16],
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--seconds", type=int, default=10, help="of each cell")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--core", type=int, default=max(os.sched_getaffinity(0)))
+    parser.add_argument("--sample", type=int, default=1, help="report comparisons in one of N executions")
+    parser.add_argument("--stock", action="store_true", help="also against native compiled with -fsanitize=fuzzer")
+    parser.add_argument("--only", nargs="*", help="names of targets")
+    parser.add_argument("--results", type=Path, default=PROJECT / "results" / "bench")
+    options = parser.parse_args()
+    compiler = choose("clang")
+    os.sched_setaffinity(0, {options.core})  # as taskset does; children inherit it
+    with tempfile.TemporaryDirectory(prefix="firedamp-bench-") as name:
+        work = Path(name)
+        chosen = {key: target for key, target in targets(work).items() if not options.only or key in options.only}
+        rows = [
+            measure(key, target, compiler, work, options, stock=stock)
+            for stock in ((False, True) if options.stock else (False,))
+            for key, target in chosen.items()
+        ]
+    known = facts(compiler, options)
+    text = table(rows, known)
+    print(text, end="")
+    options.results.mkdir(parents=True, exist_ok=True)
+    (options.results / "throughput.md").write_text(text)
+    document = {**known, "rows": [asdict(row) for row in rows]}
+    (options.results / "throughput.json").write_text(json.dumps(document, indent=1) + "\n")
+    return 0 if all(row.ratio >= PASS for row in rows if row.native_counters == row.firedamp_counters) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
