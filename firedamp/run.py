@@ -22,13 +22,14 @@ from firedamp.room import Room
 from firedamp.target import Build, InputMode, Profile, Target, TargetKind
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution, Interceptor
+from firedamp.unwind import is_own
 
 PLACEHOLDER = "@@"
 ARGUMENT_LIMIT_BYTES = 128 * 1024 - 1  # MAX_ARG_STRLEN of execve(2), without the closing NUL
 SHELL_LIMIT_S = 60.0  # of `setup` and of `check`: they prepare and compare, they do not work
 STILL_RUNNING = 124  # the status that timeout(1) gives to a command that it had to stop
 HARNESS_ENTRY = "LLVMFuzzerTestOneInput"
-RUNTIME = str(Path(__file__).parent / "runtime")
+RUNTIME_FILE = re.compile(r"(.*/)?firedamp/runtime/\w+\.c")  # as build.py names it in the debug information
 SANITIZER_FUNCTION = re.compile(r"_*(interceptor_|asan_|ubsan_|sanitizer_|sancov_|lsan_)")
 
 # What this process, its test runner or an IDE put there and a program must not see: each could change what it does.
@@ -73,7 +74,7 @@ def _is_runtime(frame: Frame, *, sanitized: bool) -> bool:
     function = frame.function or ""
     return (
         function.startswith("firedamp_")
-        or (frame.file or "").startswith(RUNTIME)
+        or RUNTIME_FILE.fullmatch(frame.file or "") is not None
         or SANITIZER_FUNCTION.match(function) is not None
         or (sanitized and frame.file is None)
     )
@@ -97,7 +98,8 @@ class Bench:
     """Runs one target again and again, each time from the same bytes. A context manager: it owns a worker process.
 
     `command` stands in for the target's own (with argv[0]); `scratch` is where the private copy lies; `workdir` is
-    what is copied. UsageError: `setup` fails, or the input has no way into the program.
+    what is copied; an `executor` that is given stays the caller's. UsageError: `setup` fails, or the input has no
+    way into the program.
     """
 
     def __init__(
@@ -108,18 +110,20 @@ class Bench:
         command: tuple[str, ...] | None = None,
         scratch: Path | None = None,
         workdir: Path | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.target = target
         self.build = build
         self.command = command or _command(target, build)
         self._source = workdir or target.workdir or target.root
         self._scratch = scratch
+        self._lent = executor
         self._stack = ExitStack()
         self._prepared = False
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
-            self.executor = stack.enter_context(Executor())
+            self.executor = self._lent or stack.enter_context(Executor())
             self.room = stack.enter_context(Room(self._source, scratch=self._scratch))
             self._stack = stack.pop_all()
         return self
@@ -168,7 +172,8 @@ class Bench:
     def _run(self, execution: Execution) -> tuple[Outcome, object]:
         trace = self.executor.run(execution)
         report = sanitizers.read_report(self.room.tmp) if self._sanitized else ""
-        outcome = replace(trace.outcome, sanitizer_report=report, sanitizer_stack=sanitizers.report_stack(report))
+        stack = tuple(replace(frame, own=is_own(frame.module)) for frame in sanitizers.report_stack(report))
+        outcome = replace(trace.outcome, sanitizer_report=report, sanitizer_stack=stack)
         return resolve_outcome(outcome), trace.report
 
     @property
@@ -201,10 +206,7 @@ class Bench:
         """The command line and the file behind standard input that bring `data` into the program."""
         match self.target.input:
             case InputMode.BUFFER:
-                return self._placed(str(payload)) if PLACEHOLDER in self.command else (
-                    *self.command,
-                    str(payload),
-                ), None
+                return (*self.command, str(payload)), None
             case InputMode.STDIN:
                 return self.command, payload
             case InputMode.FILE:
