@@ -264,7 +264,7 @@ def _load(pid: int, mapping: _Mapping) -> _Module | None:
 @functools.lru_cache(maxsize=MODULES_KEPT)
 def _open(path: str, device: int, inode: int, mtime_ns: int) -> _Module | None:
     try:
-        stream = Path(path).open("rb")  # noqa: SIM115: kept open as long as the module is known
+        stream = Path(path).open("rb")  # noqa: SIM115 - kept open as long as the module is known
 
         def read(offset: int, size: int) -> bytes:
             return os.pread(stream.fileno(), size, offset)
