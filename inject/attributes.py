@@ -29,7 +29,8 @@ class View:
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        self.syscall = syscalls.table().get(call.name) or syscalls.Syscall(name=call.name, number=call.number)
+        self.name = syscalls.name(call.number)
+        self.syscall = syscalls.table().get(self.name) or syscalls.Syscall(name=self.name, number=call.number)
 
     def values(self, attribute: str, index: int | None) -> tuple[str, ...]:
         """The texts that a test looks at; more than one only for caller. Empty: the call has no such attribute."""
@@ -94,14 +95,14 @@ class View:
 
     @cached_property
     def opens(self) -> bool:
-        return self.call.name in syscalls.families()["open"]
+        return self.name in syscalls.families()["open"]
 
     @cached_property
     def open_flags(self) -> int | None:
         """Those of the opening call, else of its descriptor."""
-        if self.call.name == "creat":
+        if self.name == "creat":
             return CREAT_FLAGS
-        if self.call.name == "openat2":  # struct open_how: flags, mode, resolve; each 64 bits
+        if self.name == "openat2":  # struct open_how: flags, mode, resolve; each 64 bits
             how = self.call.memory(self.call.arguments[2], 8)
             return int.from_bytes(how, "little") if len(how) == 8 else None
         if self.opens:
@@ -117,7 +118,7 @@ class View:
     @cached_property
     def sockaddr(self) -> str | None:
         indexes = self.syscall.indexes(Kind.SOCKADDR)
-        if not indexes or self.call.name not in ("connect", "bind", "sendto"):
+        if not indexes or self.name not in ("connect", "bind", "sendto"):
             return None  # elsewhere the kernel fills it in later
         address, length = self.call.arguments[indexes[0]], self.call.arguments[indexes[0] + 1]
         if not address:
@@ -132,7 +133,7 @@ class View:
     def site(self) -> str:
         from firedamp.unwind import site_digest
 
-        return site_digest(self.call.name, self.stack)
+        return site_digest(self.name, self.stack)
 
     @cached_property
     def callers(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ MOST_STRIKES: Final = 10_000  # kept of one run; all are counted. A program that
 MOST_LOG_LINES: Final = 10_000
 UNENFORCED: Final = frozenset({"exit", "exit_group", "rt_sigreturn", "restart_syscall"})  # unless a rule names them
 DEFAULT_RULE: Final = -1  # of a Strike: no rule, the mode itself denied
+DENIED: Final = Effect(action=Action(suppress=-EPERM), kind="suppress", errno=EPERM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,18 +55,9 @@ class Armed:
     counts: Counter[tuple[int, int]] = field(default_factory=Counter)
     matched: int = 0
     fired: int = 0
+    by_site: bool = False
+    counts_calls: bool = False  # every matching call must be counted, also where an earlier rule decides
     dice: random.Random | None = None
-
-    @property
-    def by_site(self) -> bool:
-        return isinstance(self.rule, Rule) and any(
-            condition.attribute == "site" for condition in conditions(self.rule.expr)
-        )
-
-    @property
-    def counts_calls(self) -> bool:
-        rule = self.rule
-        return rule.when is not None or (isinstance(rule, Rule) and (rule.after is not None or rule.chance is not None))
 
     def count(self, call: Call) -> int:
         """This matching call's number, from 1."""
@@ -96,10 +88,18 @@ class Armed:
         return limit is not None and self.fired >= limit
 
     def draw(self) -> float:
-        if self.dice is None:
-            assert isinstance(self.rule, Rule) and self.rule.chance is not None
-            self.dice = random.Random(self.rule.chance.seed)
+        assert self.dice is not None
         return self.dice.random()
+
+
+def arm(index: int, rule: Rule | StraceRule, program: str | None) -> Armed:
+    armed = Armed(index=index, rule=rule, program=program and os.path.realpath(program))
+    armed.counts_calls = rule.when is not None
+    if isinstance(rule, Rule):
+        armed.by_site = any(condition.attribute == "site" for condition in conditions(rule.expr))
+        armed.counts_calls |= rule.after is not None or rule.chance is not None
+        armed.dice = random.Random(rule.chance.seed) if rule.chance else None
+    return armed
 
 
 class Decider:
@@ -117,7 +117,7 @@ class Decider:
         self.armed: list[Armed] = []
         self.by_number: dict[int, list[Armed]] = {}
         for index, (rule, program) in enumerate(policy.scoped()):
-            armed = Armed(index=index, rule=rule, program=program and os.path.realpath(program))
+            armed = arm(index, rule, program)
             self.armed.append(armed)
             for name in targets(rule):
                 self.by_number.setdefault(syscalls.get(name).number, []).append(armed)
@@ -138,7 +138,6 @@ class Decider:
             self.macros["CWD"] = call.folder()
         view = View(call)
         decided: Armed | None = None
-        nth = 0
         sited = False
         for armed in self.by_number.get(call.number, ()):
             if decided is not None and not armed.counts_calls:
@@ -150,10 +149,10 @@ class Decider:
                 sited = True
             count = armed.count(call)
             if decided is None and armed.due(count):
-                decided, nth = armed, count
+                decided = armed
         if decided is None:
             return PROCEED if self.mode == "inject" else self._denied_by_default(view)
-        return self._carry_out(decided, view, nth, sited)
+        return self._carry_out(decided, view, sited)
 
     def leave(self, call: Call, result: int) -> None:
         pending = self.pending.pop(call.tid, None)
@@ -179,28 +178,23 @@ class Decider:
             return True
         return in_alias(rule.syscall, view) and holds(rule.expr, view, self.macros)
 
-    def _carry_out(self, armed: Armed, view: View, nth: int, sited: bool) -> Action:
-        exhausted = armed.spent
+    def _carry_out(self, armed: Armed, view: View, sited: bool) -> Action:
+        effect = DENIED if armed.spent else effect_of(armed.rule, view)
+        if effect is None:
+            return PROCEED  # nothing to shorten: the call is as short as the rule wants it
         armed.fired += 1
-        effect = Effect(action=Action(suppress=-EPERM), kind="suppress", errno=EPERM)
-        if not exhausted:
-            found = effect_of(armed.rule, view)
-            if found is None:
-                return PROCEED  # nothing to shorten: the call is as short as the rule wants it
-            effect = found
         if isinstance(armed.rule, Rule) and armed.rule.log:
             self._log(view, "permit" if effect.kind is None else "deny", armed)
         if effect.kind is not None:
-            self._strike(armed.index, effect, view, nth, sited)
+            self._strike(armed.index, effect, view, sited)
         return effect.action
 
     def _denied_by_default(self, view: View) -> Action:
-        effect = Effect(action=Action(suppress=-EPERM), kind="suppress", errno=EPERM)
         self._log(view, "deny", None)
-        self._strike(DEFAULT_RULE, effect, view, 0, False)
-        return effect.action
+        self._strike(DEFAULT_RULE, DENIED, view, False)
+        return DENIED.action
 
-    def _strike(self, rule: int, effect: Effect, view: View, nth: int, sited: bool) -> None:
+    def _strike(self, rule: int, effect: Effect, view: View, sited: bool) -> None:
         if len(self.strikes) >= MOST_STRIKES:
             return
         if not sited:
@@ -209,7 +203,7 @@ class Decider:
         self.strikes.append(
             Strike(
                 rule=rule,
-                syscall=call.name,
+                syscall=view.name,
                 pid=call.pid,
                 site=view.site,
                 nth=self.visits[view.site],
@@ -233,7 +227,7 @@ class Decider:
         filters = 0 if armed is None else armed.index + 1
         self.log.append(
             f"{time.strftime('%b %d %H:%M:%S')} {word} prog: {call.program()}, pid: {call.pid}, "
-            f"policy: {self.policy.source}, filters: {filters}, syscall: native-{call.name}({call.number}){attribute}"
+            f"policy: {self.policy.source}, filters: {filters}, syscall: native-{view.name}({call.number}){attribute}"
         )
 
 

@@ -56,7 +56,7 @@ def _of_verdict(rule: Rule, view: View) -> Effect | None:
         case Permit():
             return Effect(action=Action(), kind=None)
         case Deny(errno=number):
-            return failure(view.call.name, number or EPERM)
+            return failure(view.name, number or EPERM)
         case Suppress(errno=number):
             return _suppressed(number)
         case Commit(errno=number):
@@ -78,7 +78,7 @@ def _of_strace(rule: StraceRule, view: View) -> Effect:
         action = Action(syscall=syscalls.get(rule.syscall).number, replace=value)
         effect = Effect(action=action, kind="retval" if number is None else "suppress", errno=number)
     elif number is not None:
-        effect = failure(view.call.name, number)
+        effect = failure(view.name, number)
     elif rule.retval is not None:
         effect = Effect(action=Action(suppress=rule.retval), kind="retval")
     return _with(effect, rule.signal, rule.delay_enter_ns, rule.delay_exit_ns)
@@ -95,9 +95,9 @@ def _with(effect: Effect, signal: int | None, entry_ns: int, exit_ns: int) -> Ef
 def _shortened(view: View, count: int) -> Effect | None:
     """The kernel is asked for less, so that what comes back is a genuine short count."""
     call = view.call
-    if call.name in VECTORED:
+    if view.name in VECTORED:
         return _first_part(view, count)
-    index = COUNTED.get(call.name)
+    index = COUNTED.get(view.name)
     if index is None or call.arguments[index] <= count:
         return None
     return _partial(Action(arguments=((index, count),), watch=True), count)
@@ -113,7 +113,7 @@ def _first_part(view: View, count: int) -> Effect | None:
         return None
     address, length = parts[0]
     longest = min(count, length)
-    plain = syscalls.get(VECTORED[call.name]).number
+    plain = syscalls.get(VECTORED[view.name]).number
     return _partial(Action(syscall=plain, arguments=((1, address), (2, longest)), watch=True), longest)
 
 
