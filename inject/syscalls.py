@@ -59,7 +59,11 @@ class Syscall:
     number: int
     parameters: tuple[Parameter, ...] = ()
     classes: frozenset[str] = frozenset()
-    errnos: tuple[ErrnoFact, ...] = ()
+
+    @property
+    def errnos(self) -> tuple[ErrnoFact, ...]:
+        """What the manual lists, put right by hand; in the order of their names."""
+        return _errnos(self.name)
 
     def indexes(self, kind: Kind) -> tuple[int, ...]:
         return tuple(index for index, parameter in enumerate(self.parameters) if parameter.kind is kind)
@@ -172,9 +176,19 @@ def bsd() -> Mapping[str, tuple[str, ...]]:
 @cache
 def table() -> Mapping[str, Syscall]:
     """All calls of x86-64, by name, in the order of their numbers."""
-    rows = [line.split(" ") for line in (HERE / "syscalls.table").read_text().splitlines() if line[0] != "#"]
-    manual = {row[1]: row[4] for row in rows}
-    return {row[1]: _syscall(row, manual) for row in rows}
+    return {row[1]: _syscall(row) for row in _rows()}
+
+
+@cache
+def _rows() -> tuple[list[str], ...]:
+    lines = (HERE / "syscalls.table").read_text().splitlines()
+    return tuple(line.split(" ") for line in lines if line[0] != "#")
+
+
+@cache
+def _manual() -> Mapping[str, tuple[str, ...]]:
+    """Call -> errnos as its page lists them."""
+    return {row[1]: tuple(row[4].split(",")) for row in _rows()}
 
 
 @cache
@@ -187,35 +201,38 @@ def _overlay() -> Mapping[str, Any]:
     return tomllib.loads((HERE / "syscalls.toml").read_text())
 
 
-def _syscall(row: list[str], manual: Mapping[str, str]) -> Syscall:
+def _syscall(row: list[str]) -> Syscall:
     number, label, arguments, labels, _ = row
     return Syscall(
         name=label,
         number=int(number),
         parameters=tuple(_parameter(text) for text in arguments.split(",") if text != "-"),
         classes=frozenset(part for part in labels.split(",") if part != "-"),
-        errnos=_errnos(label, "/" in arguments, manual),
     )
 
 
+@cache
 def _parameter(text: str) -> Parameter:
     kind = {"@": Kind.FD, "/": Kind.PATH, "&": Kind.SOCKADDR}.get(text[0])
     return Parameter(name=text[1:], kind=kind) if kind else Parameter(name=text, kind=Kind.VALUE)
 
 
-def _errnos(label: str, by_name: bool, manual: Mapping[str, str]) -> tuple[ErrnoFact, ...]:
+@cache
+def _errnos(label: str) -> tuple[ErrnoFact, ...]:
     """The manual's errnos and those laid over, of the call and of the one that it inherits from."""
-    parent = _overlay()["inherit"].get(label) or next(
-        (head for head, members in families().items() if label in members and head in _overlay()["call"]), label
+    overlay, manual = _overlay(), _manual()
+    by_name = bool(table()[label].indexes(Kind.PATH)) if label in table() else False
+    parent = overlay["inherit"].get(label) or next(
+        (head for head, members in families().items() if label in members and head in overlay["call"]), label
     )
     rows: dict[str, dict[str, Any]] = {}
     for source in dict.fromkeys((parent, label)):
-        laid = _overlay()["call"].get(source, {})
-        for text in (*manual.get(source, "-").split(","), *laid):
+        laid = overlay["call"].get(source, {})
+        whole = {"effect": laid["effect"]} if "effect" in laid else {}
+        for text in (*manual.get(source, ()), *laid):
             number = errno_number(text)
             if number is not None:
-                own = {"effect": laid["effect"]} if "effect" in laid else {}
-                rows[errno_name(number)] = rows.get(errno_name(number), {}) | own | laid.get(text, {})
+                rows[errno_name(number)] = rows.get(errno_name(number), {}) | whole | laid.get(text, {})
     return tuple(_fact(label, by_name, text, row) for text, row in sorted(rows.items()))
 
 

@@ -113,6 +113,7 @@ def _check_partial(policy: Policy, rule: Rule) -> None:
 def _notes(rule: Rule | StraceRule) -> Iterator[Note]:
     if not targets(rule):
         yield Note(message="Linux has no such call: this rule can never fire", span=rule.span)
+    yield from _strange_errno(rule)
     if isinstance(rule, StraceRule):
         if rule.error is not None and set(selected(rule)) & {"close"}:
             message = "unlike strace, an injected close releases the descriptor, as Linux does; suppress[...] would not"
@@ -123,6 +124,19 @@ def _notes(rule: Rule | StraceRule) -> Iterator[Note]:
         yield from _surprises(condition)
     if isinstance(rule.verdict, Permit) and (rule.once or rule.limit):
         yield Note(message="after its last permit this rule denies (EPERM)", span=rule.span)
+
+
+def _strange_errno(rule: Rule | StraceRule) -> Iterator[Note]:
+    """An errno that none of the rule's calls returns, by the table."""
+    number = rule.error if isinstance(rule, StraceRule) else getattr(rule.verdict, "errno", None)
+    calls = targets(rule)
+    if number is None or not calls:
+        return
+    facts = [syscalls.get(name).find_errno(number) for name in calls]
+    if all(fact is None or fact.tier is syscalls.Tier.IMPOSSIBLE for fact in facts):
+        returned = f"{calls[0]} never returns" if len(calls) == 1 else "none of these calls returns"
+        message = f"Linux: {returned} {syscalls.errno_name(number)}; the program may rightly not expect it"
+        yield Note(message=message, span=rule.span)
 
 
 def _mixed(expr: Expr) -> Iterator[Note]:
@@ -156,15 +170,3 @@ def _surprises(condition: Condition) -> Iterator[Note]:
 
 def _refuse(policy: Policy, message: str, span: Span) -> NoReturn:
     raise PolicyError(message, line=span.line, column=span.column, source=policy.source)
-
-
-def unknown_errnos(policy: Policy) -> tuple[Note, ...]:
-    """Notes for rules whose errno their call can never return, by the table."""
-    found: list[Note] = []
-    for rule in policy.rules:
-        number = rule.error if isinstance(rule, StraceRule) else getattr(rule.verdict, "errno", None)
-        calls = targets(rule)
-        if number is not None and calls and all(syscalls.get(name).find_errno(number) is None for name in calls):
-            message = f"{syscalls.errno_name(number)} is no errno that {', '.join(calls[:3])} returns on Linux"
-            found.append(Note(message=message, span=rule.span))
-    return tuple(found)

@@ -95,6 +95,12 @@ def test_and_binds_tighter_than_or_and_the_mix_is_noted() -> None:
     assert lint(parse('open: path eq "/1" or (path eq "/2" and fd eq "3") then deny')) == ()
 
 
+def test_an_errno_that_the_call_never_returns_is_noted() -> None:
+    assert ["write never returns EXDEV" in str(note) for note in lint(parse("inject=write:error=EXDEV"))] == [True]
+    assert ["none of these calls returns ECHILD" in str(note) for note in lint(parse("write: deny[echild]"))] == [True]
+    assert lint(parse("inject=write:error=ENOSPC\nwrite: deny[enospc]")) == ()
+
+
 @pytest.mark.parametrize(
     ("text", "printed"),
     [
