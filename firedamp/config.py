@@ -4,63 +4,25 @@ Every mistake is reported at once, in file order, with the path of its key. Noth
 configuration itself is opened.
 """
 
-import errno
 import os
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
+from firedamp.errno_name import check_errno
 from firedamp.errors import ConfigError
+from firedamp.project import PYPROJECT, Config, Sweep
 from firedamp.suggestion import did_you_mean
 from firedamp.target import MEBIBYTE, InputMode, Limits, Target, TargetKind
 
-NAME = "firedamp.toml"
-PYPROJECT = "pyproject.toml"
 PLACEHOLDER = "@@"
 MAKERS = ("sources", "command", "harness")
 INPUTS = (InputMode.STDIN, InputMode.FILE, InputMode.ARGV)
 MAX_INPUT_BYTES = 1 << 20  # libFuzzer's own ceiling for -max_len
 LONGEST_S = 24 * 3600.0
-ERRNOS = frozenset(errno.errorcode.values())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sweep:
-    """A named sweep: the command as a Target of kind COMMAND, and filters (empty: all)."""
-
-    target: Target
-    errnos: tuple[str, ...] = ()
-    syscalls: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """`path` is None where there is no configuration; `root` is then the folder that was asked about."""
-
-    path: Path | None
-    root: Path
-    targets: Mapping[str, Target] = field(default_factory=dict)
-    sweeps: Mapping[str, Sweep] = field(default_factory=dict)
-
-
-def find(start: Path) -> Path | None:
-    """The nearest configuration at `start` or above it; firedamp.toml wins over pyproject.toml of the same folder."""
-    for folder in (start, *start.parents):
-        if (folder / NAME).is_file():
-            return folder / NAME
-        if (folder / PYPROJECT).is_file() and b"tool.firedamp" in (folder / PYPROJECT).read_bytes():
-            return folder / PYPROJECT
-    return None
-
-
-def search(start: Path) -> Config:
-    """The configuration that holds for `start`; an empty one where there is none."""
-    path = find(start.absolute())
-    return Config(path=None, root=start.absolute()) if path is None else load(path)
 
 
 def load(path: Path) -> Config:
@@ -77,13 +39,6 @@ def load(path: Path) -> Config:
         targets={name: table.target(name, path.parent) for name, table in document.targets.items()},
         sweeps={name: table.sweep(name, path.parent) for name, table in document.sweeps.items()},
     )
-
-
-def check_errno(name: str) -> str:
-    """The name itself; ValueError with the nearest one where Linux has no such errno."""
-    if name not in ERRNOS:
-        raise ValueError(f"{name!r} is no errno{did_you_mean(name.upper(), ERRNOS)}")
-    return name
 
 
 def _tables(path: Path) -> tuple[dict[str, Any], str]:

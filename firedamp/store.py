@@ -148,6 +148,12 @@ class Store:
         known = did_you_mean(name, names) or ("; see `firedamp findings`" if names else "; nothing was found yet")
         raise UsageError(f"finding {name!r}: is not known in {self.path}{known}")
 
+    def find(self, name: str) -> Finding | None:
+        """By the whole identity."""
+        with self._translated():
+            row = self._database.execute("SELECT * FROM finding WHERE id = ?", (name,)).fetchone()
+            return None if row is None else self._finding(row)
+
     def _open(self) -> None:
         database = self._database
         version = int(database.execute("PRAGMA user_version").fetchone()[0])

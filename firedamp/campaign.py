@@ -1,0 +1,215 @@
+"""The loop: engine -> outcome -> guards -> store. Confirms each new signature in fresh processes, then shrinks it.
+
+Knows no engine by name. A finding is on disk before the next attempt is asked for, so nothing is lost by a kill.
+"""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from firedamp import guards, reproducer_file, shrink
+from firedamp.confirm import Confirmation, confirm, serious
+from firedamp.engine import Attempt, Engine, Job, Progress
+from firedamp.finding import Detection, Finding, Severity, Standing, State
+from firedamp.outcome import OutOfMemory, TimedOut
+from firedamp.reproducer import Payload, Reproducer
+from firedamp.store import Store
+
+REPLAYS = 3  # of each new signature
+SHRINK_S, SHRINK_CALLS = 8.0, 300  # for one finding
+SHRINK_ALL_S = 24.0  # for all findings of a run: less than a person waits for
+UNEXPLAINED = Detection(
+    guard="campaign",
+    kind="signal-UNKNOWN",
+    cwe=0,
+    severity=Severity.INFO,
+    place=("in-process",),
+    message="the fuzzing process died on inputs that do nothing in a fresh process (state kept between executions?)",
+)
+UNEXPLAINED_REPLAYED = 5  # attempts; after that they are kept and counted only
+UNEXPLAINED_KEPT = 20  # inputs
+
+OnFinding = Callable[[Finding, bool], None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Summary:
+    """What a run showed. `findings` were confirmed, by this run or an earlier one; `new` are their ids of this run."""
+
+    findings: tuple[Finding, ...] = ()
+    unconfirmed: tuple[Finding, ...] = ()
+    new: frozenset[str] = frozenset()
+    hints: tuple[Detection, ...] = ()
+    benign: int = 0
+    wall_s: float = 0.0
+    interrupted: bool = False
+
+
+def run(
+    engine: Engine,
+    job: Job,
+    store: Store,
+    *,
+    progress: Progress,
+    on_finding: OnFinding = lambda finding, fresh: None,
+    replays: int = REPLAYS,
+    shrink_s: float = SHRINK_ALL_S,
+) -> Summary:
+    """Search until the engine ends. `on_finding` hears of each signature once, with whether it is new."""
+    started = time.monotonic()
+    store.begin(job.target.name)
+    campaign = _Campaign(engine=engine, job=job, store=store, on_finding=on_finding, replays=replays)
+    with closing(engine.search(job, progress)) as attempts:  # type: ignore[type-var]  # an Engine's iterator is a generator
+        for attempt in attempts:
+            campaign.take(attempt)
+    if not job.stopping():
+        campaign.shrink(shrink_s)
+    return campaign.summary(time.monotonic() - started)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Campaign:
+    engine: Engine
+    job: Job
+    store: Store
+    on_finding: OnFinding
+    replays: int
+    seen: dict[str, Finding] = field(default_factory=dict)
+    fresh: dict[str, Reproducer] = field(default_factory=dict)
+    hints: dict[str, Detection] = field(default_factory=dict)
+    benign: int = 0
+    unexplained: int = 0
+
+    def take(self, attempt: Attempt) -> None:
+        """Judge one attempt and keep what it shows."""
+        target = self.job.target.name
+        detections = guards.judge(attempt.outcome)
+        for each in detections:
+            match each.standing:
+                case Standing.HINT:
+                    self.hints.setdefault(each.identity(target), each)
+                case Standing.BENIGN:
+                    self.benign += 1
+                case Standing.FINDING:
+                    pass
+        found = serious(attempt.outcome, target)
+        if found:
+            self._keep(attempt, found, None)
+        elif not detections and attempt.reproducer.kind is Payload.INPUT:
+            self._explain(attempt)
+
+    def _keep(self, attempt: Attempt, found: dict[str, Detection], confirmation: Confirmation | None) -> None:
+        unsettled = {name for name in found if not self._settled(name)}
+        if unsettled and confirmation is None:
+            confirmation = self._confirm(attempt.reproducer)
+        for name, detection in found.items():
+            if name in unsettled and confirmation is not None:
+                self._first(attempt.reproducer, detection, confirmation.of(name))
+            else:
+                self._again(detection)
+
+    def _settled(self, name: str) -> bool:
+        """Confirmed before, here or in an earlier run, and its reproducer is still there."""
+        known = self.seen.get(name) or self.store.find(name)
+        return (
+            known is not None
+            and (known.state in (State.NEW, State.KNOWN) or name in self.seen)
+            and Path(known.reproducer).is_file()
+        )
+
+    def _confirm(self, reproducer: Reproducer) -> Confirmation:
+        return confirm(self.engine, reproducer, self.job.build, times=self.replays, stopping=self.job.stopping)
+
+    def _first(self, reproducer: Reproducer, detection: Detection, confirmed: tuple[int, int]) -> None:
+        path = reproducer_file.write(reproducer, self._folder(detection), detection=detection)
+        finding, fresh = self.store.record(
+            self.job.target.name, self.engine.name, detection, reproducer=path, confirmed=confirmed
+        )
+        if fresh:
+            self.fresh[finding.id] = reproducer
+        self._tell(finding, fresh)
+
+    def _again(self, detection: Detection) -> None:
+        finding, fresh = self.store.record(self.job.target.name, self.engine.name, detection)
+        if finding.id in self.seen:
+            self.seen[finding.id] = finding
+        else:
+            self._tell(finding, fresh)
+
+    def _tell(self, finding: Finding, fresh: bool) -> None:
+        self.seen[finding.id] = finding
+        self._journal(finding)
+        self.on_finding(finding, fresh)
+
+    def _explain(self, attempt: Attempt) -> None:
+        """An input that ended the fuzzing process and does nothing in a fresh one: look again, else keep it apart."""
+        self.unexplained += 1
+        if self.unexplained <= UNEXPLAINED_REPLAYED:
+            confirmation = self._confirm(attempt.reproducer)
+            if confirmation.detections:
+                self._keep(attempt, confirmation.detections, confirmation)
+                return
+        folder = self._folder(UNEXPLAINED)
+        if UNEXPLAINED.identity(self.job.target.name) in self.seen:
+            self._again(UNEXPLAINED)
+        else:
+            self._first(attempt.reproducer, UNEXPLAINED, (0, self.replays))
+        if self.unexplained <= UNEXPLAINED_KEPT:
+            payload = attempt.reproducer.payload
+            (folder / "inputs").mkdir(parents=True, exist_ok=True)
+            reproducer_file.write_atomically(folder / "inputs" / hashlib.sha256(payload).hexdigest()[:16], payload)
+
+    def _folder(self, detection: Detection) -> Path:
+        target = self.job.target.name
+        return self.job.results.absolute() / target / "findings" / detection.identity(target)
+
+    def _journal(self, finding: Finding) -> None:
+        line = {"time": round(time.time(), 3), "event": "finding", "id": finding.id, "kind": finding.detection.kind}
+        path = self.job.results / self.job.target.name / "journal.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line | {"confirmed": finding.confirmed, "state": finding.state}) + "\n")
+
+    def shrink(self, seconds: float) -> None:
+        """Smaller inputs for what is new. The original stays beside the smaller one."""
+        ends = time.monotonic() + seconds
+        for name, reproducer in self.fresh.items():
+            remaining = min(SHRINK_S, ends - time.monotonic())
+            n, m = self.seen[name].confirmed
+            if remaining > 0 and n == m and reproducer.kind is Payload.INPUT:
+                self._shrink(name, reproducer, remaining)
+
+    def _shrink(self, name: str, reproducer: Reproducer, seconds: float) -> None:
+        def same(value: bytes) -> bool:
+            outcome = self.engine.replay(replace(reproducer, payload=value), self.job.build)
+            if isinstance(outcome.ending, TimedOut | OutOfMemory):
+                budget.calls = 0  # each try would cost the whole limit
+            return name in serious(outcome, self.job.target.name)
+
+        budget = shrink.Budget(calls=SHRINK_CALLS, seconds=seconds, stopping=self.job.stopping)
+        smaller = shrink.shrink(reproducer.payload, same, budget)
+        if smaller != reproducer.payload:
+            finding = self.seen[name]
+            path = reproducer_file.write(
+                replace(reproducer, payload=smaller),
+                self._folder(finding.detection),
+                detection=finding.detection,
+                payload_name="input.min",
+            )
+            self.seen[name] = self.store.set_reproducer(name, path)
+
+    def summary(self, wall_s: float) -> Summary:
+        findings = tuple(self.store.get(name) for name in self.seen)
+        return Summary(
+            findings=tuple(each for each in findings if each.state is not State.UNCONFIRMED),
+            unconfirmed=tuple(each for each in findings if each.state is State.UNCONFIRMED),
+            new=frozenset(each.id for each in findings if each.state is State.NEW),
+            hints=tuple(self.hints.values()),
+            benign=self.benign,
+            wall_s=wall_s,
+            interrupted=self.job.stopping(),
+        )

@@ -1,0 +1,118 @@
+"""Options that several commands share, and the types of their values. Nothing heavy is imported here."""
+
+import math
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+FILE = click.Path(path_type=Path)
+AFTER_DASHES = "firedamp.after_dashes"
+
+
+class Duration(click.ParamType[float]):
+    """60s, 10m, 1h30m, or a plain number of seconds; the value is a float in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", str(value))
+        if not parts or "".join(number + unit for number, unit in parts) != value:
+            self.fail(f"{value!r} is no duration; write 60s, 10m or 1h", param, ctx)
+        seconds = sum(float(number) * UNITS_S[unit] for number, unit in parts)
+        if not seconds > 0 or math.isinf(seconds):
+            self.fail(f"{value!r} is no time at all; write more than 0s", param, ctx)
+        return seconds
+
+
+class Dashed(click.Command):
+    """What stands behind the first `--` is kept apart, untouched: a command line, or flags of another program."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        dashes = args.index("--") if "--" in args else len(args)
+        ctx.meta[AFTER_DASHES] = tuple(args[dashes + 1 :]) if dashes < len(args) else None
+        return super().parse_args(ctx, args[:dashes])
+
+
+def after_dashes() -> tuple[str, ...] | None:
+    """None where there was no `--`."""
+    words: tuple[str, ...] | None = click.get_current_context().meta[AFTER_DASHES]
+    return words
+
+
+def common(*, runs: bool) -> Callable[[F], F]:
+    """--results, and --seed and --workers: taken everywhere, shown where something is run."""
+
+    def decorate(function: F) -> F:
+        function = click.option(
+            "--results", type=FILE, metavar="DIR", help="Where findings are kept [default: results, in the project]."
+        )(function)
+        function = click.option("--seed", type=click.IntRange(0), help="Of all chance in this run.", hidden=not runs)(
+            function
+        )
+        return click.option("--workers", type=click.IntRange(1), help="Processes at a time.", hidden=not runs)(function)
+
+    return decorate
+
+
+def json_output(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout, and nothing else.")(
+        function
+    )
+
+
+def streams(function: F) -> F:
+    """--workdir, --setup and the program's three streams."""
+    for name, words in (
+        ("stderr", "File for the program's standard error."),
+        ("stdout", "File for the program's output; a relative name lies in the private folder."),
+        ("stdin", "File for the program's input [default: /dev/null]."),
+    ):
+        function = click.option(f"--{name}", metavar="FILE", help=words)(function)
+    function = click.option("--setup", metavar="SHELL", help="Run in the private folder before the program.")(function)
+    return click.option(
+        "--workdir",
+        type=click.Path(exists=True, file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Copied for each run, so that your files never change [default: the current folder].",
+    )(function)
+
+
+def limits(function: F) -> F:
+    function = click.option("--timeout", type=Duration(), metavar="TIME", help="Of one run [default: 5s].")(function)
+    return click.option("--memory", type=click.IntRange(16), metavar="MIB", help="Of one run [default: 1024].")(
+        function
+    )
+
+
+def building(function: F) -> F:
+    """--compiler, --profile and --unguarded."""
+    function = click.option("--unguarded", is_flag=True, help="Go on where no guard could fire in the binary.")(
+        function
+    )
+    function = click.option(
+        "--profile",
+        type=click.Choice(["hardened", "asan", "plain"]),
+        default="hardened",
+        show_default=True,
+        help="How it is compiled.",
+    )(function)
+    return click.option("--compiler", metavar="CC", help="clang, gcc, zig, or a command [default: the first found].")(
+        function
+    )
+
+
+def new_only(function: F) -> F:
+    return click.option("--new-only", is_flag=True, help="Exit 1 for new findings alone, not for known ones.")(function)
+
+
+def times(default: int) -> Callable[[F], F]:
+    return click.option(
+        "-n", "--times", type=click.IntRange(1), default=default, show_default=True, help="Replays of each reproducer."
+    )

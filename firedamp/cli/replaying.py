@@ -1,0 +1,96 @@
+"""Replays for the commands `replay` and `regress`: what came back, n of m, and whether it is what was expected."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from firedamp import engine, reproducer_file
+from firedamp.cli.session import Session
+from firedamp.confirm import Confirmation, confirm
+from firedamp.finding import Finding, State
+from firedamp.reproducer import Reproducer
+from firedamp.reproducer_file import Claim
+from firedamp.store import NAME as DATABASE
+from firedamp.target import Build, Profile, Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """`findings` is what the replays showed, the expected one first; `came_back` is n of m for the expected one."""
+
+    words: str
+    findings: tuple[Finding, ...]
+    came_back: tuple[int, int]
+
+
+class Replayer:
+    """Replays reproducers of this session; each target is built once."""
+
+    def __init__(
+        self, session: Session, *, compiler: str | None, unguarded: bool, stopping: Callable[[], bool]
+    ) -> None:
+        self._session = session
+        self._compiler = compiler
+        self._unguarded = unguarded
+        self._stopping = stopping
+        self._builds: dict[tuple[Target, Profile], Build | None] = {}
+
+    def replay(self, path: Path, *, times: int) -> Verdict:
+        """A reproducer on disk, against what its facts claim."""
+        return self.check(reproducer_file.read(path), reproducer_file.read_claim(path), path, times=times)
+
+    def check(self, reproducer: Reproducer, claim: Claim | None, path: Path, *, times: int) -> Verdict:
+        confirmation = self.confirm(reproducer, times=times)
+        order = sorted(confirmation.detections, key=lambda name: (claim is None or name != claim.id, name))
+        findings = tuple(self.finding(reproducer, confirmation, name, path) for name in order)
+        expected = claim.id if claim is not None else (order[0] if order else "")
+        return Verdict(
+            words=_words(claim, confirmation, findings), findings=findings, came_back=confirmation.of(expected)
+        )
+
+    def confirm(self, reproducer: Reproducer, *, times: int) -> Confirmation:
+        loaded = engine.load(reproducer.engine)
+        return confirm(loaded, reproducer, self.build(reproducer), times=times, stopping=self._stopping)
+
+    def build(self, reproducer: Reproducer) -> Build | None:
+        key = reproducer.target, reproducer.profile
+        if key not in self._builds:
+            self._builds[key] = self._session.build(
+                reproducer.target, reproducer.profile, compiler=self._compiler, unguarded=self._unguarded
+            )
+        return self._builds[key]
+
+    def finding(self, reproducer: Reproducer, confirmation: Confirmation, name: str, path: Path) -> Finding:
+        """As the database knows it, else as it was seen just now."""
+        if (self._session.results / DATABASE).exists():
+            with self._session.store() as store:
+                known = store.find(name)
+            if known is not None:
+                return known
+        n, m = confirmation.of(name)
+        return Finding(
+            id=name,
+            target=reproducer.target.name,
+            engine=reproducer.engine,
+            detection=confirmation.detections[name],
+            count=n,
+            confirmed=(n, m),
+            state=State.NEW,
+            reproducer=str(path.absolute()),
+            first_seen="",
+        )
+
+
+def _words(claim: Claim | None, confirmation: Confirmation, findings: tuple[Finding, ...]) -> str:
+    runs = confirmation.runs
+    others = [
+        f"{each.detection.kind} ({confirmation.seen[each.id]} of {runs}, {each.id})"
+        for each in findings
+        if claim is None or each.id != claim.id
+    ]
+    if claim is None:
+        return f"shows {', '.join(others)}" if others else f"nothing came back, 0 of {runs}"
+    n, _ = confirmation.of(claim.id)
+    where = f" in {claim.function}" if claim.function else ""
+    first = f"{claim.kind}{where} {'came back' if n else 'did not come back'}, {n} of {runs}"
+    return f"{first}; another finding came: {', '.join(others)}" if others else first

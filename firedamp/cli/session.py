@@ -1,0 +1,129 @@
+"""What a command works with: the project's configuration, its results folder, and how targets come from words."""
+
+import os
+import re
+import shutil
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Self
+
+from firedamp.errors import UsageError
+from firedamp.project import Config, Sweep, search
+from firedamp.store import NAME as DATABASE
+from firedamp.store import Store
+from firedamp.suggestion import did_you_mean
+from firedamp.target import MEBIBYTE, Build, InputMode, Limits, Profile, Target, TargetKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    config: Config
+    results: Path
+
+    @classmethod
+    def open(cls, results: Path | None) -> Self:
+        config = search(Path.cwd())
+        folder = results if results is not None else config.root / "results"
+        return cls(config=config, results=Path(os.path.normpath(folder.absolute())))
+
+    @property
+    def root(self) -> Path:
+        return self.config.root
+
+    def store(self) -> Store:
+        return Store(self.results / DATABASE)
+
+    def target(self, name: str) -> Target:
+        target = self.config.targets.get(name)
+        if target is None:
+            raise UsageError(f"target {name!r}: {self._unknown(name, 'targets', tuple(self.config.targets))}")
+        return target
+
+    def sweep(self, name: str) -> Sweep:
+        sweep = self.config.sweeps.get(name)
+        if sweep is None:
+            words = self._unknown(name, "sweeps", tuple(self.config.sweeps))
+            raise UsageError(f"sweep {name!r}: {words}; to sweep a command, write -- before it")
+        return sweep
+
+    def _unknown(self, name: str, table: str, names: tuple[str, ...]) -> str:
+        if self.config.path is None:
+            return "there is no firedamp.toml here or above; `firedamp init` writes one"
+        if not names:
+            return f"{self.config.path.name} has no {table}; add [{table}.{name}]"
+        return f"is not in {self.config.path.name}{did_you_mean(name, names)} ({table}: {', '.join(sorted(names))})"
+
+    def build(
+        self, target: Target, profile: Profile, *, compiler: str | None = None, unguarded: bool = False
+    ) -> Build | None:
+        """None where there is nothing to compile or to prove: sweeps, installed commands, Python harnesses."""
+        if target.kind in (TargetKind.COMMAND, TargetKind.PYTHON):
+            return None
+        from firedamp.build import build
+
+        return build(
+            target,
+            profile,
+            compiler=compiler,
+            cache=self.results / ".cache" / "builds",
+            progress=say,
+            allow_unguarded=unguarded,
+        )
+
+
+def say(message: str) -> None:
+    """One line on stderr."""
+    print(f"firedamp: {message}", file=sys.stderr, flush=True)
+
+
+def command_target(
+    words: tuple[str, ...],
+    *,
+    workdir: Path | None = None,
+    setup: str | None = None,
+    check: str | None = None,
+    stdin: str | None = None,
+    stdout: str | None = None,
+    stderr: str | None = None,
+    timeout: float | None = None,
+    memory: int | None = None,
+) -> Target:
+    """A command line as a target of its own. UsageError where there is no such program."""
+    if not words:
+        raise UsageError("no command: write it behind --, as in `-- cp a b`")
+    folder = (workdir or Path.cwd()).absolute()
+    if "/" not in words[0] and shutil.which(words[0]) is None:
+        raise UsageError(f"{words[0]!r}: no such program in PATH; check the spelling, or write its path")
+    if "/" in words[0] and not os.access(folder / words[0], os.X_OK):
+        raise UsageError(f"{words[0]!r}: is no program in {folder}; check the path and its x permission")
+    return Target(
+        name=re.sub(r"[^A-Za-z0-9._+-]", "_", Path(words[0]).name) or "command",
+        kind=TargetKind.COMMAND,
+        root=folder,
+        command=words,
+        input=InputMode.NONE,
+        limits=bounded(Limits(), timeout, memory),
+        setup=setup,
+        check=check,
+        stdin=stdin,
+        stdout=stdout,
+        stderr=stderr,
+    )
+
+
+def bounded(limits: Limits, timeout: float | None, memory: int | None) -> Limits:
+    """With what the command line says; timeout in seconds, memory in MiB."""
+    if timeout is not None:
+        limits = replace(limits, wall_s=timeout, cpu_s=timeout)
+    return limits if memory is None else replace(limits, memory_bytes=memory * MEBIBYTE)
+
+
+def overridden(
+    target: Target, *, timeout: float | None = None, memory: int | None = None, **facts: str | Path | None
+) -> Target:
+    """What the command line says wins over firedamp.toml."""
+    given: dict[str, Any] = {name: value for name, value in facts.items() if value is not None}
+    if "workdir" in given:
+        given["workdir"] = given["workdir"].absolute()
+    return replace(target, limits=bounded(target.limits, timeout, memory), **given)

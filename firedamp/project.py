@@ -1,0 +1,53 @@
+"""The project a command is called in: where its configuration is, and what that says. Quick to import."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from firedamp.target import Target
+
+NAME = "firedamp.toml"
+PYPROJECT = "pyproject.toml"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """A named sweep: the command as a Target of kind COMMAND, and filters (empty: all)."""
+
+    target: Target
+    errnos: tuple[str, ...] = ()
+    syscalls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """`path` is None where there is no configuration; `root` is then the folder that was asked about."""
+
+    path: Path | None
+    root: Path
+    targets: Mapping[str, Target] = field(default_factory=dict)
+    sweeps: Mapping[str, Sweep] = field(default_factory=dict)
+
+
+def find(start: Path) -> Path | None:
+    """The nearest configuration at `start` or above it; firedamp.toml wins over pyproject.toml of the same folder."""
+    for folder in (start, *start.parents):
+        if (folder / NAME).is_file():
+            return folder / NAME
+        if (folder / PYPROJECT).is_file() and _speaks_of_us((folder / PYPROJECT).read_bytes()):
+            return folder / PYPROJECT
+    return None
+
+
+def _speaks_of_us(pyproject: bytes) -> bool:
+    return b"[tool.firedamp" in pyproject
+
+
+def search(start: Path) -> Config:
+    """The configuration that holds for `start`, an empty one where there is none. ConfigError: all its mistakes."""
+    path = find(start.absolute())
+    if path is None:
+        return Config(path=None, root=start.absolute())
+    from firedamp.config import load  # pydantic costs 0.2 s, and most calls of `inject` have no configuration
+
+    return load(path)
