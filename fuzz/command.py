@@ -17,16 +17,21 @@ def replay_command(target: Target) -> tuple[str, ...] | None:
     return sys.executable, "-P", "-m", "fuzz.harness", "--root", str(target.root), _harness(target), "@@"
 
 
-def plan(target: Target, build: Build | None, *, folder: Path, corpus: Path, sample: int = 1) -> Plan:
-    """The plan of one fuzzing child whose private folder is `folder`; UsageError where the target cannot be fuzzed."""
-    work, spool = folder / "work", folder / "spool"
+def plan(
+    target: Target, build: Build | None, *, folder: Path, corpus: Path, work: Path | None = None, sample: int = 1
+) -> Plan:
+    """The plan of one fuzzing child; UsageError where the target cannot be fuzzed.
+
+    The target runs in `work` (by default an empty folder); what else it needs lies in `folder`, which is ours alone.
+    """
+    work, spool = work or folder / "work", folder / "spool"
     for place in (work, spool):
         place.mkdir(parents=True, exist_ok=True)
     common = Plan(
         kind=target.kind,
         folder=str(work),
         spool=str(spool),
-        writable=(str(folder), str(corpus)),
+        writable=(str(folder), str(work), str(corpus)),
         output_bytes=target.limits.output_bytes,
         sample=sample,
         wall_s=target.limits.wall_s,

@@ -84,7 +84,7 @@ class _Runner:
 
     def open(self) -> None:
         self.stdin_fd = os.memfd_create("firedamp-input", os.MFD_CLOEXEC)
-        self.input_path = Path(self.plan.folder).parent / "input"
+        self.input_path = Path(self.plan.spool).parent / "input"
         self.environment = clean_environment(os.environ) | {"PWD": self.plan.folder}
         self.environment |= {"ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1"}
         if self.plan.covered:
@@ -164,6 +164,6 @@ class _Runner:
     def _spool(self, data: bytes, cause: str) -> None:
         """Under its final name only when it is whole: the supervisor may look at any moment."""
         final = Path(self.plan.spool, f"{cause}.{self.monitor.executions}")
-        draft = Path(self.plan.folder).parent / "draft"
+        draft = Path(self.plan.spool).parent / "draft"
         draft.write_bytes(data)
         draft.replace(final)

@@ -3,6 +3,7 @@
 Each life starts from the living corpus, so nothing that was learnt is lost with the process that learnt it.
 """
 
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from types import TracebackType
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError
 from firedamp.reproducer import Reproducer
+from firedamp.room import Room
 from firedamp.run import Bench
 from firedamp.target import Profile, TargetKind
 from fuzz import command, flags
@@ -107,7 +109,10 @@ class Search:
         self._bench = stack.enter_context(Bench(target, job.build, command=command.replay_command(target)))
         for index in range(max(1, job.workers)):
             folder = private / f"worker-{index}"
-            plan = command.plan(target, job.build, folder=folder, corpus=self._pool.corpus)
+            room = stack.enter_context(Room(target.workdir or target.root))
+            if target.setup is not None:  # that it fails is said by the bench, in more words
+                subprocess.run(["sh", "-c", target.setup], cwd=room.path, capture_output=True, check=False)
+            plan = command.plan(target, job.build, folder=folder, corpus=self._pool.corpus, work=room.path)
             supervisor = stack.enter_context(Supervisor(plan, max_len=target.max_len))
             quota = None if job.runs is None else -(-job.runs // max(1, job.workers))
             self._workers.append(_Worker(index=index, supervisor=supervisor, quota=quota))

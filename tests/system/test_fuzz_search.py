@@ -1,0 +1,204 @@
+"""The engine as a campaign uses it, over real builds of small C harnesses."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import fuzz
+from firedamp.build import build
+from firedamp.engine import Attempt, Job, Progress
+from firedamp.errors import UsageError
+from firedamp.outcome import Exited, Killed, TimedOut
+from firedamp.target import Build, Limits, Profile, Target, TargetKind
+
+pytestmark = [pytest.mark.needs("clang"), pytest.mark.needs("ptrace")]
+
+HEAD = """
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  char text[16] = "";
+  if (size < sizeof text) memcpy(text, data, size);
+"""
+TAIL = "\n  return text[0] == 1;\n}\n"
+MAGIC = """
+  if (text[0] == 'F') {
+    puts("\\n#9 NEW cov: 999999 ft: 1");
+    if (text[1] == 'U') {
+      puts("deeper"); /* a side effect at each step: the compiler may not fold the steps into one test */
+      if (text[2] == 'Z') %s;
+    }
+  }
+"""
+
+
+Make = Callable[..., Build]
+
+
+@pytest.fixture
+def make(tmp_path: Path) -> Make:
+    def compile_harness(body: str, **facts: object) -> Build:
+        root = tmp_path / "project"
+        root.mkdir(exist_ok=True)
+        (root / "harness.c").write_text(HEAD + body + TAIL)
+        target = Target(
+            name="t",
+            kind=TargetKind.HARNESS,
+            root=root,
+            sources=("harness.c",),
+            max_len=64,
+            **facts,  # type: ignore[arg-type]
+        )
+        return build(target, Profile.HARDENED, compiler="clang", cache=tmp_path / "cache", allow_unguarded=True)
+
+    return compile_harness
+
+
+def search(
+    made: Build,
+    folder: Path,
+    *,
+    time_s: float = 20.0,
+    enough: int | None = 1,
+    runs: int | None = None,
+    workers: int = 1,
+) -> tuple[list[Attempt], Progress]:
+    """The attempts until `enough` (None: until the bounds end it)."""
+    progress = Progress()
+    job = Job(
+        target=made.target, build=made, results=folder / "results", time_s=time_s, runs=runs, seed=1, workers=workers
+    )
+    attempts: list[Attempt] = []
+    for attempt in fuzz.ENGINE.search(job, progress):
+        attempts.append(attempt)
+        if len(attempts) == enough:
+            break
+    return attempts, progress
+
+
+def test_a_crash_comes_with_its_input_and_a_fresh_outcome(make: Make, tmp_path: Path) -> None:
+    made = make(MAGIC % "abort()")
+    attempts, progress = search(made, tmp_path)
+    [attempt] = attempts
+    assert attempt.outcome.ending == Killed(signal=6)
+    assert attempt.reproducer.payload.startswith(b"FUZ")
+    assert fuzz.ENGINE.replay(attempt.reproducer, made).ending == Killed(signal=6)
+    assert 0 < progress.edges < 1000  # what the target prints is not taken for libFuzzer's word
+
+
+def test_the_fixed_twin_has_no_attempts_and_the_runs_are_used_up(make: Make, tmp_path: Path) -> None:
+    attempts, progress = search(make(MAGIC % "(void)0"), tmp_path, runs=200_000, enough=None)
+    assert attempts == []
+    assert 200_000 <= progress.executions <= 200_100
+    assert progress.corpus > 0
+
+
+def test_life_goes_on_after_a_death_until_the_time_is_up(make: Make, tmp_path: Path) -> None:
+    attempts, progress = search(make("if (size > 2) abort();"), tmp_path, time_s=3, enough=None)
+    lines = (tmp_path / "results" / "t" / "journal.jsonl").read_text().splitlines()
+    lives = [line for line in map(json.loads, lines) if line["event"] == "life"]
+    assert len(attempts) > 3
+    assert len(lives) > len(attempts)
+    assert sum(progress.skips.values()) == len(lives) - len(attempts)
+    assert json.loads(lines[-1])["event"] == "stop"
+
+
+def test_the_next_search_begins_where_this_one_ended(make: Make, tmp_path: Path) -> None:
+    made = make(MAGIC % "(void)0")
+    _, first = search(made, tmp_path, runs=200_000, enough=None)
+    _, second = search(made, tmp_path, runs=200, enough=None)
+    assert second.edges == first.edges
+    _, control = search(made, tmp_path / "elsewhere", runs=200, enough=None)
+    assert control.edges < first.edges
+
+
+def test_a_seed_that_kills_at_once_is_set_aside_and_fuzzing_goes_on(make: Make, tmp_path: Path) -> None:
+    made = make("if (text[0] == '!') abort(); if (text[0] == '?') puts(text);", seeds="seeds")
+    seeds = made.target.root / "seeds"
+    seeds.mkdir()
+    (seeds / "bad").write_bytes(b"!bad")
+    (seeds / "good").write_bytes(b"?good")
+    attempts, progress = search(made, tmp_path, runs=100_000, enough=None)
+    assert attempts[0].reproducer.payload == b"!bad"
+    assert progress.executions >= 100_000
+    assert sorted(path.name for path in seeds.iterdir()) == ["bad", "good"]
+    kept = tmp_path / "results" / "t" / "quarantine"
+    assert b"!bad" in {path.read_bytes() for path in kept.iterdir()}
+    assert any(str(kept) in note for note in progress.notes)
+
+
+def test_death_on_the_empty_input_is_reported_and_does_not_loop(make: Make, tmp_path: Path) -> None:
+    started = time.monotonic()
+    attempts, progress = search(make("if (size == 0) abort();"), tmp_path, enough=None)
+    assert [attempt.reproducer.payload for attempt in attempts] == [b""]
+    assert any("empty input" in note for note in progress.notes)
+    assert time.monotonic() - started < 10
+
+
+def test_death_on_a_newline_is_no_dead_end(make: Make, tmp_path: Path) -> None:
+    attempts, progress = search(make("if (size == 1 && data[0] == '\\n') abort();"), tmp_path, runs=50_000, enough=None)
+    assert attempts[0].reproducer.payload == b"\n"
+    assert progress.executions >= 50_000
+
+
+def test_a_hang_is_a_time_out(make: Make, tmp_path: Path) -> None:
+    made = make("if (size == 3) for (;;) pause();", limits=Limits(wall_s=1))
+    attempts, _ = search(made, tmp_path)
+    assert isinstance(attempts[0].outcome.ending, TimedOut)
+    assert len(attempts[0].reproducer.payload) == 3
+
+
+def test_an_exit_is_seen(make: Make, tmp_path: Path) -> None:
+    attempts, _ = search(make("if (size == 3) exit(3);"), tmp_path)
+    assert attempts[0].outcome.ending == Exited(status=3)
+
+
+def test_the_input_survives_a_smashed_stack(make: Make, tmp_path: Path) -> None:
+    """Everything above is overwritten, libFuzzer's frames included."""
+    made = make("if (size == 4) { volatile char *p = text; for (int i = 0; i < 3000; i++) p[i] = 'A'; }")
+    attempts, _ = search(made, tmp_path)
+    assert len(attempts[0].reproducer.payload) == 4
+    assert isinstance(attempts[0].outcome.ending, Killed)
+
+
+def test_workers_share_one_corpus(make: Make, tmp_path: Path) -> None:
+    attempts, progress = search(make(MAGIC % "(void)0"), tmp_path, runs=100_000, workers=2, enough=None)
+    assert attempts == []
+    assert 100_000 <= progress.executions <= 100_200
+    assert progress.corpus > 0
+
+
+def test_a_refused_flag_is_said_before_anything_starts(make: Make, tmp_path: Path) -> None:
+    made = make("")
+    job = Job(target=made.target, build=made, results=tmp_path / "results", flags=("-fork=2",))
+    with pytest.raises(UsageError, match="--workers"):
+        next(iter(fuzz.ENGINE.search(job, Progress())))
+    assert not (tmp_path / "results").exists()
+
+
+def test_libfuzzers_own_complaint_is_passed_on(make: Make, tmp_path: Path) -> None:
+    made = make("", dictionary="broken.dict")
+    (made.target.root / "broken.dict").write_text("this is no dictionary\n")
+    with pytest.raises(UsageError, match="no dictionary"):
+        search(made, tmp_path, runs=1000)
+
+
+def test_stopping_is_heeded_at_once(make: Make, tmp_path: Path) -> None:
+    made = make("")
+    started = time.monotonic()
+    job = Job(
+        target=made.target,
+        build=made,
+        results=tmp_path / "results",
+        stopping=lambda: time.monotonic() - started > 2,
+    )
+    progress = Progress()
+    assert list(fuzz.ENGINE.search(job, progress)) == []
+    assert time.monotonic() - started < 6
+    assert progress.complete is False
