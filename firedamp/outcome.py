@@ -124,6 +124,19 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Where a run took place, as far as a judgement of what it left behind needs it.
+
+    `stdout` and `stderr` name the streams' files, relative to the folder; None: they were captured.
+    """
+
+    folder: str = ""  # the working folder, absolute
+    argv: tuple[str, ...] = ()
+    stdout: str | None = None
+    stderr: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     ending: Ending
     stdout: bytes = b""
@@ -145,3 +158,4 @@ class Outcome:
     inside_harness: bool = False  # the input went through LLVMFuzzerTestOneInput
     sanitizer_report: str = ""  # from the sanitizer's own log file, never from stderr
     sanitizer_stack: tuple[Frame, ...] = ()  # of the bad access in that report
+    scene: Scene = field(default_factory=Scene)

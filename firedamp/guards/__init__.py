@@ -8,6 +8,10 @@ from firedamp.finding import Detection
 from firedamp.guards import (
     assertion,
     endings,
+    faults_data,
+    faults_hang,
+    faults_privilege,
+    faults_state,
     fortify,
     heap,
     limits,
@@ -40,7 +44,7 @@ CRASH_GUARDS: tuple[Guard, ...] = (
     endings.SIGNAL,
     endings.EXIT,
 )
-ORACLES: tuple[Guard, ...] = ()
+ORACLES: tuple[Guard, ...] = (faults_hang.GUARD, faults_data.GUARD, faults_state.GUARD, faults_privilege.GUARD)
 GUARDS: tuple[Guard, ...] = CRASH_GUARDS + ORACLES
 
 

@@ -1,0 +1,99 @@
+"""Oracle of runs under faults: success is reported though data is missing or wrong.
+
+silent-success: the clean run's status and nothing new on stderr; swallowed-error: the same, but something was said.
+A failed close or fsync whose data is whole is a hint; a fall-back that is meant is benign.
+"""
+
+from firedamp.finding import Detection, Severity, Standing
+from firedamp.guards.faults_effect import (
+    Loss,
+    changed_by_clean_run,
+    check_failed,
+    evidence,
+    fault_frame,
+    fault_name,
+    fault_place,
+    lost_files,
+    lost_output,
+    said,
+    same_ending,
+)
+from firedamp.guards.faults_touch import COMMITS, ESSENTIAL, STREAM, Touched, touches
+from firedamp.guards.guard import Armed, Guard
+from firedamp.outcome import Exited, Outcome
+
+LOSSES_SHOWN = 3
+
+
+def judge(outcome: Outcome) -> tuple[Detection, ...]:
+    if not outcome.strikes or not same_ending(outcome):
+        return ()
+    losses = lost_files(outcome) + lost_output(outcome)
+    if not losses and not check_failed(outcome):
+        return _hint(outcome)
+    standing = Standing.FINDING if _matters(outcome) else Standing.BENIGN
+    return (_detection(outcome, losses, standing),)
+
+
+def _matters(outcome: Outcome) -> bool:
+    """A fault on data, memory or processes always does. What a look-up or the machine refused may change how things
+    are shown, on stdout and (look-ups: names in an archive) in files, but must not make them vanish."""
+    touched = touches(outcome)
+    if check_failed(outcome) or touched & ESSENTIAL:
+        return True
+    files = lost_files(outcome)
+    return bool(files) and (touched != {Touched.LOOKUP} or any(loss.missing for loss in files))
+
+
+def _detection(outcome: Outcome, losses: tuple[Loss, ...], standing: Standing) -> Detection:
+    message = said(outcome)
+    what = [loss.text for loss in losses[:LOSSES_SHOWN]] or ["the check fails"]
+    if len(losses) > LOSSES_SHOWN:
+        what.append(f"{len(losses) - LOSSES_SHOWN} more")
+    assert isinstance(outcome.ending, Exited)
+    quiet = f"only a word on stderr ({message})" if message else "nothing on stderr"
+    return Detection(
+        guard=GUARD.name,
+        kind="swallowed-error" if message else "silent-success",
+        cwe=391 if message else 252,  # unchecked error condition; unchecked return value
+        severity=Severity.MEDIUM if message else Severity.HIGH,
+        place=fault_place(outcome.strikes[0]),
+        frame=fault_frame(outcome.strikes[0]),
+        standing=standing,
+        message=f"{fault_name(outcome)}: exit {outcome.ending.status} and {quiet}, but {', '.join(what)}",
+        evidence=evidence(outcome, *(loss.text for loss in losses)),
+        stack=outcome.strikes[0].stack,
+    )
+
+
+def _hint(outcome: Outcome) -> tuple[Detection, ...]:
+    """close(2) and fsync(2) tell of earlier writes that failed: of what the program wrote, that must not be ignored."""
+    strike = outcome.strikes[0]
+    if strike.syscall not in COMMITS or said(outcome) or not _written(outcome, strike.path):
+        return ()
+    return (
+        Detection(
+            guard=GUARD.name,
+            kind="silent-success",
+            cwe=252,
+            severity=Severity.INFO,
+            place=fault_place(strike),
+            frame=fault_frame(strike),
+            standing=Standing.HINT,
+            message=f"{fault_name(outcome)} is ignored; the data of {strike.path} was whole this time",
+            evidence=evidence(outcome),
+            stack=strike.stack,
+        ),
+    )
+
+
+def _written(outcome: Outcome, path: str | None) -> bool:
+    scene = outcome.scene
+    if path is None:
+        return False
+    if STREAM.fullmatch(path) or path == f"{scene.folder}/{scene.stdout}":
+        return True
+    return path.removeprefix(f"{scene.folder}/") in changed_by_clean_run(outcome)
+
+
+GUARD = Guard(name="faults-data", needs=frozenset({Armed.FAULTS}), judge=judge)
