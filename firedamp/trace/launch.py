@@ -1,0 +1,161 @@
+"""From an Execution to the table of system calls that makes it: streams, limits, confinement, filter, program.
+
+What can be known before (no such program, no such folder) is refused before a process exists. What only execve(2) can
+tell comes back through the table. Either way it is a UsageError, never an outcome of the program.
+"""
+
+import errno
+import math
+import os
+import stat
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from firedamp.errors import EnvironmentFailure, UsageError
+from firedamp.trace import bpf
+from firedamp.trace.protocol import Execution
+from firedamp.trace.spawn import Failure, Row, Spawner
+
+# x86-64 numbers (arch/x86/entry/syscalls/syscall_64.tbl)
+RT_SIGPROCMASK, DUP2, EXECVE, CHDIR, SETSID, PRCTL = 14, 33, 59, 80, 112, 157
+PRLIMIT64, SECCOMP, CLOSE_RANGE, LANDLOCK_RESTRICT_SELF = 302, 317, 436, 446
+
+SIG_SETMASK = 2
+PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+SIGKILL = 9
+RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_CORE = 0, 1, 4
+SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW = 1, 4
+CLOSE_RANGE_CLOEXEC = 4
+
+# Our own clock ends a run that uses too much processor; the kernel's, in whole seconds, is the net under it.
+CPU_MARGIN_S = 2
+
+# Seen even where the policy does not ask, since what they start is invisible to a filter (see Trace.foreign).
+PTRACE, IO_URING_SETUP = 101, 425
+NOTED = frozenset({PTRACE, IO_URING_SETUP})
+
+
+def find_program(argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> Path:
+    """The file that execvp(3) would run, relative names lying in `folder`."""
+    if not argv or not argv[0]:
+        raise UsageError("the command is empty; name a program")
+    name = argv[0]
+    if "/" in name:
+        candidates = [folder / name]
+    else:
+        search = environment.get("PATH", os.defpath)
+        candidates = [folder / part / name for part in search.split(":")]
+    refused: Path | None = None
+    for candidate in candidates:
+        try:
+            mode = candidate.stat().st_mode
+        except OSError:
+            continue
+        if stat.S_ISREG(mode) and os.access(candidate, os.X_OK):
+            return candidate
+        refused = refused or candidate
+    if refused is not None:
+        raise UsageError(f"{refused}: is no executable file; set its x bit or name another program")
+    where = "no such file" if "/" in name else "not found in PATH"
+    raise UsageError(f"{name}: {where}; name an installed program, or its path")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Streams:
+    """Descriptors of ours that become the child's: number there -> number here."""
+
+    given: Mapping[int, int]
+    absent: tuple[int, ...] = ()  # closed in the child
+
+
+def _limit(resource: int, soft: int, hard: int, spawner: Spawner) -> Row:
+    limit = spawner.blob(struct.pack("=QQ", soft, hard))
+    # EPERM: an unprivileged caller has a lower hard limit already, which then holds.
+    return Row(PRLIMIT64, (0, resource, limit, 0), tolerated=errno.EPERM, what="prlimit")
+
+
+def _dup_rows(streams: Streams) -> list[Row]:
+    return [Row(DUP2, (source, target), what=f"dup2 to {target}") for target, source in streams.given.items()]
+
+
+MOST_ROWS = 32
+
+
+def rows(execution: Execution, program: Path, streams: Streams, spawner: Spawner) -> tuple[list[Row], list[int]]:
+    """The child's table, and descriptors of ours to close once it has started."""
+    temporary: list[int] = []
+    limits = execution.limits
+    spawner.reset(MOST_ROWS + len(streams.given))
+    cpu_s = math.ceil(limits.cpu_s) + CPU_MARGIN_S
+    table = [
+        Row(PRCTL, (PR_SET_PDEATHSIG, SIGKILL), what="prctl"),
+        Row(SETSID, what="setsid"),
+        Row(CHDIR, (spawner.blob(os.fsencode(execution.folder) + b"\0"),), what=f"chdir to {execution.folder}"),
+        Row(CLOSE_RANGE, (0, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC), tolerated=errno.ENOSYS, what="close_range"),
+        *_dup_rows(streams),
+        _limit(RLIMIT_CPU, cpu_s, cpu_s + 1, spawner),
+        _limit(RLIMIT_FSIZE, limits.output_bytes, limits.output_bytes, spawner),
+        _limit(RLIMIT_CORE, 0, 0, spawner),
+        spawner.gate(),
+        Row(PRCTL, (PR_SET_PDEATHSIG, 0), what="prctl"),
+        Row(RT_SIGPROCMASK, (SIG_SETMASK, spawner.blob(bytes(8)), 0, 8), what="rt_sigprocmask"),
+    ]
+    numbers = execution.interceptor.numbers() if execution.interceptor is not None else frozenset()
+    # Root keeps set-user-ID programs working; everybody else may only filter what cannot gain privileges.
+    if execution.writable is not None or (numbers and os.geteuid() != 0):
+        table.append(Row(PRCTL, (PR_SET_NO_NEW_PRIVS, 1), what="prctl(PR_SET_NO_NEW_PRIVS)"))
+    if execution.writable is not None:
+        from firedamp import jail  # only confined runs need it
+
+        ruleset = jail.ruleset(execution.writable)
+        if ruleset is not None:
+            temporary.append(ruleset)
+            table.append(Row(LANDLOCK_RESTRICT_SELF, (ruleset, 0), what="landlock_restrict_self"))
+    if numbers:
+        code = bpf.program(numbers | NOTED)
+        fprog = spawner.blob(struct.pack("=H6xQ", len(code) // 8, spawner.blob(code)))
+        arguments = (SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, fprog)
+        table.append(Row(SECCOMP, arguments, what="seccomp"))
+    try:
+        argv = spawner.strings([os.fsencode(a) for a in execution.argv])
+        environment = spawner.strings([os.fsencode(f"{k}={v}") for k, v in execution.environment])
+    except OSError as error:
+        raise UsageError(f"{execution.argv[0]}: {error.strerror}; shorten the arguments or the environment") from error
+    path = spawner.blob(os.fsencode(program) + b"\0")
+    table.append(Row(EXECVE, (path, argv, environment), what="execve"))
+    return table, temporary
+
+
+def _loader_remedy(program: Path) -> str:
+    """Why execve said ENOENT although the file is there."""
+    head = program.open("rb").read(256)
+    if head.startswith(b"#!"):
+        interpreter = head[2:].split(b"\n")[0].decode(errors="replace").strip()
+        return f"its interpreter {interpreter!r} does not exist; correct its #! line"
+    return "its dynamic loader does not exist on this machine; build it for this system"
+
+
+def explain(failure: Failure, execution: Execution, program: Path) -> Exception:
+    """The error that a person can act on."""
+    if failure.row.number == CHDIR:
+        return UsageError(f"{execution.folder}: {os.strerror(failure.errno)}; the working folder must exist")
+    if failure.row.number != EXECVE:
+        return EnvironmentFailure(
+            f"{failure.row.what}: {os.strerror(failure.errno)}; this machine's kernel or sandbox refuses what a launch needs"
+        )
+    match failure.errno:
+        case errno.ENOENT:
+            reason = _loader_remedy(program)
+        case errno.ENOEXEC:
+            reason = "is neither an x86-64 program nor a script; give it a #! line or run it by its interpreter"
+        case errno.ETXTBSY:
+            reason = "is still open for writing; close it, or wait for the build to end"
+        case errno.E2BIG:
+            reason = "the arguments and the environment are too long; shorten them"
+        case errno.EACCES:
+            reason = "may not be executed (its file system or its interpreter forbids it); move it or set the x bit"
+        case number:
+            reason = f"{os.strerror(number)}; try it by hand"
+    return UsageError(f"{program}: {reason}")

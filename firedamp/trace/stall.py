@@ -1,0 +1,149 @@
+"""What a run that ran out of time is doing: asked of its threads over a few ticks before they are killed.
+
+Each round interrupts every thread (PTRACE_INTERRUPT), which shows its registers and its stack; in between the threads
+run on with PTRACE_SYSCALL, so that finished calls can be counted. Processor time is the scheduler's own figure.
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from firedamp.outcome import Frame, Stall
+from firedamp.trace import ptrace
+from firedamp.trace.clock import TICK_S
+from firedamp.trace.ptrace import Registers, Vanished
+from firedamp.trace.tracee import Tracee
+
+ROUNDS = 4  # samples of each thread
+TICKS_PER_ROUND = 2
+MOST_STACKS = 16  # threads whose stacks are taken; unwinding a thousand would take seconds
+
+# Over the window of ROUNDS * TICKS_PER_ROUND ticks:
+BUSY_SHARE = 0.3  # of one processor, all threads together
+CALLS_GOING_ON = 3  # finished calls that make a livelock; a sleeping thread finishes none
+CALLS_PER_S_WHILE_BUSY = 500  # a computation that also writes now and then is busy, no livelock
+
+READ, WRITE, WAIT4, FUTEX, WAITID, READV, WRITEV = 0, 1, 61, 202, 247, 19, 20
+FUTEX_COMMAND = 0x7F  # without FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME
+FUTEX_WAITS = frozenset({0, 6, 9, 13})  # WAIT, LOCK_PI, WAIT_BITSET, LOCK_PI2
+WNOHANG = 1
+
+
+@dataclass(slots=True, kw_only=True)
+class _Thread:
+    stacks: list[tuple[Frame, ...]] = field(default_factory=list)
+    waiting: list[bool] = field(default_factory=list)  # for somebody of the same run, at each sample
+    calls: int = 0
+    cpu_s: float = 0.0
+    cpu_before_s: float = 0.0
+
+
+def _cpu_s(tid: int) -> float:
+    try:
+        with open(f"/proc/{tid}/schedstat", "rb") as file:
+            return int(file.read().split()[0]) / 1e9
+    except (OSError, IndexError):
+        return 0.0
+
+
+class Sampler:
+    def __init__(
+        self,
+        limit: str,
+        leader: int,
+        tracees: Mapping[int, Tracee],
+        frames: Callable[[int, int, Registers], tuple[Frame, ...]],
+        outside: frozenset[str],
+    ) -> None:
+        self.limit = limit
+        self._leader = leader
+        self._tracees = tracees
+        self._frames = frames
+        self._outside = outside
+        self._threads = {tid: _Thread(cpu_before_s=_cpu_s(tid)) for tid in tracees}
+        self._ticks = 0
+
+    def tick(self) -> bool:
+        """Once per tick of the clock; true when there is enough to judge."""
+        if self._ticks % TICKS_PER_ROUND == 0:
+            if self._ticks == ROUNDS * TICKS_PER_ROUND:
+                for tid, thread in self._threads.items():
+                    thread.cpu_s = max(0.0, _cpu_s(tid) - thread.cpu_before_s)
+                return True
+            for tid in list(self._tracees):
+                with suppress(Vanished, OSError):
+                    ptrace.interrupt(tid)
+        self._ticks += 1
+        return False
+
+    def sample(self, tracee: Tracee) -> None:
+        """At the stop that an interrupt brought."""
+        thread = self._threads.setdefault(tracee.tid, _Thread())
+        registers = Registers(tracee.tid)
+        thread.waiting.append(self._waits_inside(tracee, registers))
+        if len(self._threads) <= MOST_STACKS or tracee.tid == self._leader:
+            thread.stacks.append(self._frames(tracee.process(), tracee.tid, registers))
+
+    def count(self, tracee: Tracee) -> None:
+        """At a system call stop."""
+        if ptrace.at_exit(tracee.tid) and ptrace.result(tracee.tid) not in ptrace.RESTARTS:
+            self._threads.setdefault(tracee.tid, _Thread()).calls += 1
+
+    def _waits_inside(self, tracee: Tracee, registers: Registers) -> bool:
+        """Whether only another thread of this run could end the call that this one sleeps in."""
+        arguments = registers.arguments
+        match registers.system_call:
+            case number if number == FUTEX:
+                return arguments[1] & FUTEX_COMMAND in FUTEX_WAITS and arguments[3] == 0
+            case number if number == WAIT4:
+                return not arguments[2] & WNOHANG
+            case number if number == WAITID:
+                return not arguments[3] & WNOHANG
+            case number if number in (READ, WRITE, READV, WRITEV):
+                try:
+                    name = os.readlink(f"/proc/{tracee.tid}/fd/{arguments[0]}")
+                except OSError:
+                    return False
+                return name.startswith("pipe:") and name not in self._outside
+        return False
+
+    def stall(self) -> Stall:
+        window_s = ROUNDS * TICKS_PER_ROUND * TICK_S
+        threads = [thread for tid, thread in self._threads.items() if thread.waiting]
+        calls = sum(thread.calls for thread in threads)
+        busy = sum(thread.cpu_s for thread in self._threads.values()) / window_s >= BUSY_SHARE
+        if calls >= (CALLS_PER_S_WHILE_BUSY * window_s if busy else CALLS_GOING_ON):
+            return Stall.LIVELOCK
+        if busy:
+            return Stall.BUSY
+        if threads and all(all(thread.waiting) for thread in threads):
+            return Stall.DEADLOCK
+        return Stall.WAITING
+
+    def common_stack(self) -> tuple[Frame, ...]:
+        """The outermost frames that all samples of the most telling thread share, innermost first.
+
+        The busiest thread tells most; where none is, the innermost process does: a leader in wait4 waits for it.
+        """
+        candidates = {tid: thread for tid, thread in self._threads.items() if thread.stacks}
+        if not candidates:
+            return ()
+        tid = max(
+            candidates,
+            key=lambda t: (
+                candidates[t].cpu_s > TICK_S,
+                candidates[t].cpu_s > TICK_S and candidates[t].cpu_s,
+                t == self._leader,
+            ),
+        )
+        return _common(candidates[tid].stacks)
+
+
+def _common(stacks: list[tuple[Frame, ...]]) -> tuple[Frame, ...]:
+    shared: list[Frame] = []
+    for frames in zip(*(reversed(stack) for stack in stacks), strict=False):
+        if any(frame != frames[0] for frame in frames):
+            break
+        shared.append(frames[0])
+    return tuple(reversed(shared))

@@ -1,0 +1,74 @@
+"""The three streams of a program: files by name, ours, or captured."""
+
+import errno
+import os
+from collections.abc import Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+from firedamp.errors import UsageError
+from firedamp.trace.launch import Streams
+from firedamp.trace.protocol import Execution
+
+
+class Opened:
+    """Descriptors for one run; a context manager that closes them. `captured` reads back what has no file of its own."""
+
+    def __init__(self, execution: Execution, descriptors: Mapping[int, int]) -> None:
+        self._stack = ExitStack()
+        self._capturing: dict[int, int] = {}
+        given = {target: self._above(source, execution) for target, source in descriptors.items()}
+        if not execution.inherit_streams:
+            given.update(self._open(execution))
+        self.streams = Streams(given=given)
+
+    def __enter__(self) -> "Opened":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def captured(self, number: int, limit: int) -> bytes:
+        """What the program wrote to stream `number`; empty when it went elsewhere."""
+        descriptor = self._capturing.get(number)
+        return b"" if descriptor is None else os.pread(descriptor, limit, 0)
+
+    def pipes(self) -> frozenset[str]:
+        """The pipes ("pipe:[inode]") that the program was given: others may hold their ends."""
+        names = (os.readlink(f"/proc/self/fd/{number}") for number in self.streams.given.values())
+        return frozenset(name for name in names if name.startswith("pipe:"))
+
+    def _keep(self, descriptor: int) -> int:
+        self._stack.callback(os.close, descriptor)
+        return descriptor
+
+    def _above(self, descriptor: int, execution: Execution) -> int:
+        """A copy beyond every number that dup2 will overwrite."""
+        from fcntl import F_DUPFD_CLOEXEC, fcntl
+
+        return self._keep(fcntl(descriptor, F_DUPFD_CLOEXEC, max((2, *execution.descriptors)) + 1))
+
+    def _open(self, execution: Execution) -> dict[int, int]:
+        given = {0: self._file(execution, execution.stdin or Path(os.devnull), os.O_RDONLY)}
+        files: dict[Path, int] = {}
+        for number, path in ((1, execution.stdout), (2, execution.stderr)):
+            if path is None:
+                descriptor = self._capturing[number] = self._keep(
+                    os.memfd_create("stdout" if number == 1 else "stderr")
+                )
+            elif path in files:
+                descriptor = files[path]  # one description, as the shell's 2>&1
+            else:
+                descriptor = files[path] = self._file(execution, path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            given[number] = descriptor
+        if execution.descriptors:
+            given = {target: self._above(source, execution) for target, source in given.items()}
+        return given
+
+    def _file(self, execution: Execution, path: Path, flags: int) -> int:
+        name = execution.folder / path
+        try:
+            return self._keep(os.open(name, flags | os.O_NOCTTY, 0o666))
+        except OSError as error:
+            remedy = "the file must exist" if error.errno == errno.ENOENT else "name another file for this stream"
+            raise UsageError(f"{name}: {error.strerror}; {remedy}") from error

@@ -1,0 +1,91 @@
+"""What a deadly signal tells when it is about to be delivered, whether the program handles it or not."""
+
+import signal
+from collections.abc import Callable
+from signal import Signals
+
+from firedamp.outcome import Access, Fatal, Frame
+from firedamp.trace import ptrace
+from firedamp.trace.abort_message import abort_message
+from firedamp.trace.access import Touch, touches
+from firedamp.trace.call import caught_signals
+from firedamp.trace.ptrace import Registers, SignalInfo
+from firedamp.trace.thread_stack import exhausted
+
+FATAL = frozenset(
+    {
+        signal.SIGSEGV,
+        signal.SIGBUS,
+        signal.SIGFPE,
+        signal.SIGILL,
+        signal.SIGABRT,
+        signal.SIGSYS,
+        signal.SIGTRAP,
+    }
+)
+SI_KERNEL = 0x80
+FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS})
+ADDRESSED = FAULTS | {signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
+LONGEST_INSTRUCTION = 15  # Intel SDM, volume 2, section 2.3.11
+
+# A program may live on its own SIGSEGVs (garbage collectors, the JVM): the first ones and the last one are enough.
+MOST_FATALS = 8
+
+
+class Witness:
+    """Collects the Fatals of one run, in order of delivery."""
+
+    def __init__(self, frames: Callable[[int, int, Registers], tuple[Frame, ...]]) -> None:
+        self._frames = frames
+        self._first: list[Fatal] = []
+        self._last: tuple[int, SignalInfo, Registers] | None = None
+        self._final: Fatal | None = None
+
+    def see(self, pid: int, tid: int) -> None:
+        """At a signal-delivery stop of one of FATAL."""
+        fatal = self._examine(pid, tid)
+        if len(self._first) < MOST_FATALS:
+            self._first.append(fatal)
+        else:
+            self._final = fatal
+
+    def fatals(self) -> tuple[Fatal, ...]:
+        return (*self._first, *(() if self._final is None else (self._final,)))
+
+    def _examine(self, pid: int, tid: int) -> Fatal:
+        info = ptrace.signal_info(tid)
+        number = Signals(info.signal)
+        handled = bool(caught_signals(tid) >> (number - 1) & 1)
+        full = len(self._first) < MOST_FATALS or not handled
+        registers = Registers(tid)
+        from_kernel = info.code > 0
+        touch = self._touch(tid, info, registers) if number in FAULTS and from_kernel else None
+        known = from_kernel and number in ADDRESSED and info.code != SI_KERNEL
+        address = info.address if known else (touch.address if touch is not None else None)
+        return Fatal(
+            signal=number,
+            code=info.code,
+            address=address,
+            access=touch.access if touch is not None else None,
+            abort_message=abort_message(pid, tid) if number == signal.SIGABRT else None,
+            handled=handled,
+            stack_exhausted=(
+                number in FAULTS and address is not None and exhausted(pid, address, registers.stack_pointer)
+            ),
+            stack=self._frames(pid, tid, registers) if full else (),
+        )
+
+    def _touch(self, tid: int, info: SignalInfo, registers: Registers) -> Touch | None:
+        """The access that faulted. A non-canonical address comes as SI_KERNEL and without the address."""
+        if info.code != SI_KERNEL and info.address == registers.instruction:
+            return Touch(address=info.address, size=1, access=Access.EXEC)
+        code = ptrace.read_memory(tid, registers.instruction, LONGEST_INSTRUCTION)
+        found = touches(code, registers)
+        if info.code == SI_KERNEL:
+            wild = [touch for touch in found if not -(1 << 47) <= _signed(touch.address) < 1 << 47]
+            return wild[0] if wild else None
+        return next((touch for touch in found if touch.address <= info.address < touch.address + touch.size), None)
+
+
+def _signed(value: int) -> int:
+    return value - (1 << 64) if value >> 63 else value
