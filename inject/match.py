@@ -50,7 +50,7 @@ def compare(operator: Operator, text: str, value: str, macros: Mapping[str, str]
             return _above(value, expand(text, macros))
         case Operator.MATCH:
             escaped = {name: re.sub(r"([][*?\\])", r"\\\1", macro) for name, macro in macros.items()}
-            return glob(expand(text, escaped)).match(value) is not None
+            return _match(expand(text, escaped), value)
         case Operator.RE:
             escaped = {name: re.sub(r"([][(){}.*+?^$|\\])", r"\\\1", macro) for name, macro in macros.items()}
             return _regex(expand(text, escaped)).search(value) is not None
@@ -62,6 +62,13 @@ def expand(text: str, macros: Mapping[str, str]) -> str:
     if "$" not in text:
         return text
     return re.sub(r"\$(HOME|USER|CWD)\b", lambda found: macros.get(found[1], found[0]), text)
+
+
+def _match(pattern: str, value: str) -> bool:
+    """fnmatch(3); a pattern that does not begin with / holds in any folder, where systrace's could never hold."""
+    compiled = glob(pattern)
+    starts = [0] if pattern.startswith("/") else [0, *(found.end() for found in re.finditer("/", value))]
+    return any(compiled.match(value, start) is not None for start in starts)
 
 
 def _above(value: str, text: str) -> bool:

@@ -157,12 +157,16 @@ def _mixed(expr: Expr) -> Iterator[Note]:
 
 
 def _surprises(condition: Condition) -> Iterator[Note]:
+    named = condition.attribute in ("filename", "path")
+    if named and condition.operator is Operator.MATCH and not condition.text.startswith(("/", "$HOME", "$CWD")):
+        message = f"{condition.text!r} holds in any folder (in systrace, whose names are absolute, it never would)"
+        yield Note(message=message, span=condition.span)
     if condition.operator not in (Operator.EQ, Operator.NEQ):
         return
     if any(mark in condition.text for mark in "*?["):
         message = f"{condition.operator} is literal: it means the name {condition.text!r} itself; did you mean match?"
         yield Note(message=message, span=condition.span)
-    elif condition.attribute in ("filename", "path") and condition.text.lower() != condition.text.upper():
+    elif named and condition.text.lower() != condition.text.upper():
         other = condition.text.swapcase()
         message = f"{condition.operator} is blind to case, as in systrace: {condition.text!r} is also {other!r}"
         yield Note(message=message, span=condition.span)

@@ -181,7 +181,7 @@ print(*map(attempt, range(6)))
     assert results("mkdir: true then deny[eio] when 1+2") == b"5 0 5 0 5 0"
     assert results("mkdir: true then permit limit 2") == b"0 0 1 1 1 1"
     assert results("mkdir: true then deny[eio] when 2\nmkdir: true then deny[enospc] when 3") == b"0 5 28 0 0 0"
-    half = "mkdir: true then deny[eio] probability 0.5 seed 4"
+    half = "mkdir: true then deny[eio] probability 0.5 seed 1"
     assert results(half) == results(half)
     assert 0 < results(half).split().count(b"5") < 6
 
@@ -215,14 +215,15 @@ for n in (0, 2): (t := threading.Thread(target=work, args=(n,))).start(); t.join
         ('openat: filename match "$CWD/l*" and oflags sub "w" then deny[eio]', False),
         ('fsread: filename re "/li[n]k$" then deny[eio]', True),
         ('fswrite: filename sub "link" then deny[eio]', False),
-        ('open: filename inpath "$CWD/link/below" and not path sub "xyz" then deny[eio]', False),
+        ('open: filename inpath "$CWD/link/below" and not path sub "xyz" then deny[eio]', True),
+        ('open: filename inpath "$CWD/link/below" and path sub "xyz" then deny[eio]', False),
         ('read: fd neq "0" and path sub "in.txt" then deny[eio]', True),
         ("inject=/^openat$:retval=-5:when=9999+", False),
     ],
 )
 def test_filters_on_names_and_descriptors(bench: Bench, rule: str, held: bool) -> None:
     (bench.folder / "link").symlink_to("in.txt")
-    trace, report = bench.run(rule, "cat", "sub/../link" if (bench.folder / "sub").exists() else "./link")
+    trace, report = bench.run(rule, "cat", ".//link")
     assert (status(trace) == 1, report.fired[0] > 0) == (held, held)
 
 
@@ -266,7 +267,7 @@ def test_caller_is_a_function_on_the_stack(bench: Bench) -> None:
 def test_a_section_is_for_one_program(bench: Bench) -> None:
     policy = "Policy: /usr/bin/cat, Emulation: linux\nnative-write: deny[eio]"
     trace, report = bench.run(policy, "sh", "-c", "cat in.txt; echo said")
-    assert report.fired == (1,) and trace.outcome.stdout == b"said\n"
+    assert report.fired[0] > 0 and trace.outcome.stdout == b"said\n"
 
 
 def test_a_brk_that_fails_is_survived(bench: Bench) -> None:

@@ -62,6 +62,13 @@ def test_a_regular_expression_that_is_none_is_refused(pattern: str) -> None:
         extended(pattern)
 
 
+def test_match_without_a_leading_slash_holds_in_any_folder() -> None:
+    assert compare(Operator.MATCH, "*.db", "/srv/data/a.db", {})
+    assert compare(Operator.MATCH, "data/*", "/srv/data/a.db", {})
+    assert not compare(Operator.MATCH, "/*.db", "/srv/data/a.db", {})
+    assert not compare(Operator.MATCH, "*.db", "/srv/data/a.txt", {})
+
+
 def test_eq_is_literal_and_blind_to_case() -> None:
     assert compare(Operator.EQ, "/Etc/Passwd", "/etc/passwd", {})
     assert not compare(Operator.EQ, "*", "/etc/passwd", {})
