@@ -57,12 +57,19 @@ def build(
         case TargetKind.PYTHON:
             made = _installed(target, profile, Path(sys.executable))
         case TargetKind.HARNESS | TargetKind.PROGRAM:
-            made = _compiled(target, profile, toolchain.choose(compiler), cache.absolute(), progress)
+            made = _compiled(target, profile, _choose(profile, compiler), cache.absolute(), progress)
             if profile is Profile.HARDENED and not made.proof.guarded and not allow_unguarded:
                 raise UnguardedTarget(_unguarded(made))
         case _:
             assert_never(target.kind)
     return made
+
+
+def _choose(profile: Profile, name: str | None) -> Compiler:
+    compiler = toolchain.choose(name)
+    if profile is Profile.ASAN and compiler.name == "zig":
+        raise ToolMissing(f"profile asan: {compiler} has no AddressSanitizer; apt-get install clang (or gcc)")
+    return compiler
 
 
 def _unguarded(made: Build) -> str:
@@ -394,8 +401,8 @@ def _remedy(stderr: str, recipe: Recipe) -> str:
         return "old C: add '-Wno-implicit-function-declaration' (or '-std=gnu89') to `cflags`"
     if "file not found" in stderr or "No such file" in stderr:
         return f"add -I folders relative to {recipe.target.root} to `cflags`; generate headers in `prepare`"
-    if recipe.profile is Profile.ASAN and recipe.compiler.name == "zig":
-        return "zig has no AddressSanitizer: take clang or gcc for the asan profile"
+    if "libasan" in stderr or "libclang_rt" in stderr:
+        return "the compiler's sanitizer runtime is missing: apt-get install libclang-rt-dev (clang) or libasan8 (gcc)"
     return "correct the source or `cflags` and `ldflags` of the target, or try another --compiler"
 
 

@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from firedamp.errors import BuildError
 
+FLAGS = ("CFLAGS", "CXXFLAGS")
 LEFT_OUT = frozenset({"results", ".git", ".venv"})
 
 
@@ -29,9 +31,15 @@ def prepared(root: Path, commands: tuple[str, ...], environment: Mapping[str, st
         if not done.exists():
             shutil.rmtree(tree, ignore_errors=True)
             _copy(root, tree, cache)
-            _run(commands, tree, environment)
+            _run(commands, tree, _mapped(environment, tree, root))
             done.touch()
     return tree
+
+
+def _mapped(environment: Mapping[str, str], tree: Path, root: Path) -> dict[str, str]:
+    """Debug information of what is compiled here names the user's own files."""
+    option = shlex.quote(f"-fdebug-prefix-map={tree}={root}")
+    return {name: f"{value} {option}" if name in FLAGS else value for name, value in environment.items()}
 
 
 def _run(commands: tuple[str, ...], tree: Path, environment: Mapping[str, str]) -> None:

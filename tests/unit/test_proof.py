@@ -1,0 +1,118 @@
+"""Proofs read from files of this machine and from small hand-made ones."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firedamp.proof import FORTIFIED, describe, names, prove
+from firedamp.target import Proof
+
+SOURCE = """
+#include <stdio.h>
+#include <string.h>
+int main(int argc, char **argv) {
+  char text[16];
+  strcpy(text, argv[0] + argc);
+  return puts(text) < 0;
+}
+"""
+
+
+def compiled(folder: Path, *flags: str) -> Path:
+    source, output = folder / "a.c", folder / "a.out"
+    source.write_text(SOURCE)
+    subprocess.run(["gcc", "-O1", "-w", "-U_FORTIFY_SOURCE", *flags, str(source), "-o", str(output)], check=True)
+    return output
+
+
+@pytest.mark.needs("gcc")
+def test_guards_that_are_there(tmp_path: Path) -> None:
+    proof = prove(compiled(tmp_path, "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2", "-pie", "-fPIE", "-Wl,-z,now"))
+    assert proof == Proof(canary=True, fortified=("__strcpy_chk",), pie=True, relro="full")
+
+
+@pytest.mark.needs("gcc")
+def test_guards_that_are_not_there(tmp_path: Path) -> None:
+    proof = prove(compiled(tmp_path, "-fno-stack-protector", "-no-pie", "-Wl,-z,norelro"))
+    assert proof == Proof(canary=False, unfortified=("strcpy",))
+    assert not proof.guarded
+
+
+@pytest.mark.needs("gcc")
+def test_relro_without_bind_now_is_partial(tmp_path: Path) -> None:
+    assert prove(compiled(tmp_path, "-Wl,-z,relro,-z,lazy")).relro == "partial"
+
+
+@pytest.mark.needs("gcc")
+def test_static_binary_is_read_by_its_symbols(tmp_path: Path) -> None:
+    proof = prove(compiled(tmp_path, "-static", "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2"))
+    assert proof.canary
+    assert "__strcpy_chk" in proof.fortified
+
+
+@pytest.mark.needs("gcc")
+def test_stripped_binary_still_shows_its_imports(tmp_path: Path) -> None:
+    program = compiled(tmp_path, "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2")
+    before = prove(program)
+    subprocess.run(["strip", str(program)], check=True)
+    assert prove(program) == before
+
+
+@pytest.mark.needs("gcc")
+def test_objects_leave_out_what_was_linked_beside_them(tmp_path: Path) -> None:
+    program = compiled(tmp_path, "-fstack-protector-strong")
+    (tmp_path / "empty.c").write_text("")
+    subprocess.run(["gcc", "-c", "empty.c"], cwd=tmp_path, check=True)
+    assert prove(program).guarded
+    assert not prove(program, (tmp_path / "empty.o",)).guarded
+
+
+@pytest.mark.needs("gcc")
+def test_sanitizers_are_named(tmp_path: Path) -> None:
+    assert prove(compiled(tmp_path, "-fsanitize=address,undefined")).sanitizers == ("address", "undefined")
+
+
+def test_installed_program() -> None:
+    found = shutil.which("cat")
+    assert found is not None
+    proof = prove(Path(found))
+    assert proof.pie
+    assert proof.relro in {"partial", "full"}
+
+
+@pytest.mark.parametrize("content", [b"", b"#!/bin/sh\nexit 0\n", b"\x7fELF", b"\x7fELF\x02\x01\x01" + bytes(60)])
+def test_what_is_no_elf_has_no_guards(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "script"
+    path.write_bytes(content)
+    assert prove(path) == Proof(canary=False)
+    assert not names(path).every
+
+
+def test_damaged_elf_is_no_exception(tmp_path: Path) -> None:
+    whole = Path(sys.executable).resolve().read_bytes()
+    path = tmp_path / "cut"
+    path.write_bytes(whole[: len(whole) // 3])
+    assert not prove(path).guarded
+
+
+def test_missing_file_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        prove(tmp_path / "absent")
+
+
+@pytest.mark.needs("gcc")
+def test_the_list_of_fortified_functions_is_glibcs() -> None:
+    libc = Path(subprocess.run(["gcc", "-print-file-name=libc.so.6"], capture_output=True, text=True).stdout.strip())
+    exported = {name[2:-4] for name in names(libc).every if name.startswith("__") and name.endswith("_chk")}
+    missing = {"strcpy", "memcpy", "sprintf", "printf", "read", "vasprintf", "fdelt"} - (exported & FORTIFIED)
+    assert not missing
+
+
+def test_description_names_what_is_missing() -> None:
+    text = describe(Proof(canary=False, unfortified=("strcpy",), relro="partial", pie=True))
+    assert text == (
+        "no stack canary, nothing fortified, no coverage, PIE, partial RELRO\nwithout a guard in some calls: strcpy"
+    )
