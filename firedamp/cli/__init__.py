@@ -9,6 +9,7 @@ import importlib
 import os
 import platform
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -117,6 +118,9 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         return 0
     except OSError as error:
         return _fail(_words(error), 3)
+    except Exception:  # left to Python it would end with 1, which means a finding
+        traceback.print_exc()
+        return _fail("that is a mistake of firedamp's own, not of your program; please report it", 3)
 
 
 def _words(error: OSError) -> str:
