@@ -29,8 +29,14 @@ class View:
 
     def __init__(self, call: Call) -> None:
         self.call = call
-        self.name = syscalls.name(call.number)
-        self.syscall = syscalls.table().get(self.name) or syscalls.Syscall(name=self.name, number=call.number)
+
+    @cached_property
+    def name(self) -> str:
+        return syscalls.name(self.call.number)
+
+    @cached_property
+    def syscall(self) -> syscalls.Syscall:
+        return syscalls.table().get(self.name) or syscalls.Syscall(name=self.name, number=self.call.number)
 
     def values(self, attribute: str, index: int | None) -> tuple[str, ...]:
         """The texts that a test looks at; more than one only for caller. Empty: the call has no such attribute."""
