@@ -1,0 +1,31 @@
+"""ENGINE: system calls fail with errnos that could really happen. Importing this package loads next to nothing."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from firedamp.engine import Attempt, Engine, Job, Progress
+    from firedamp.outcome import Outcome
+    from firedamp.reproducer import Reproducer
+    from firedamp.target import Build
+
+__all__ = ["ENGINE"]
+
+
+class _Engine:
+    """inject.engine.FaultEngine, loaded at its first use."""
+
+    name = "inject"
+
+    def search(self, job: "Job", progress: "Progress") -> "Iterator[Attempt]":
+        from inject.engine import FaultEngine
+
+        return FaultEngine().search(job, progress)
+
+    def replay(self, reproducer: "Reproducer", build: "Build | None") -> "Outcome":
+        from inject.engine import FaultEngine
+
+        return FaultEngine().replay(reproducer, build)
+
+
+ENGINE: "Engine" = _Engine()

@@ -1,0 +1,150 @@
+"""What a clean run asks of the environment: each call that could fail, where it comes from, and what came of it.
+
+An Interceptor that never changes a call. Its report is the raw material of a sweep (sweep.py).
+"""
+
+import os
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from errno import EACCES, EPERM
+from pathlib import Path
+from typing import Final
+
+from firedamp.outcome import Frame, Refusal
+from firedamp.trace.protocol import Action, Call
+from inject import syscalls
+from inject.attributes import View, facts, signed
+from inject.syscalls import CallFacts, ErrnoFact, Tier
+
+MOST_HITS: Final = 200_000  # of one run; find /usr/share makes 50,000
+WATCH: Final = Action(watch=True)
+AT_EMPTY_PATH: Final = 0x1000  # linux/fcntl.h
+# fcntl(2): which errno belongs to which command. F_DUPFD, F_DUPFD_CLOEXEC; F_SETLK, F_SETLKW and their OFD twins
+FCNTL: Final = {
+    "EMFILE": {0, 1030},
+    "ENOLCK": {6, 7, 37, 38},
+    "EAGAIN": {6, 37},
+    "EACCES": {6, 37},
+    "EINTR": {7, 38},
+}
+CHANGES: Final = re.compile(r"(mkdir|mknod|unlink|rename|link|symlink)(at2?)?|rmdir|truncate|creat")
+WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hit:
+    """One call of the clean run. `nth` counts from 1 at its site, over all processes, as policies count."""
+
+    syscall: str
+    site: str
+    nth: int
+    fd: int | None
+    path: str | None
+    open_flags: int
+    errnos: tuple[ErrnoFact, ...]  # that could really happen here
+    startup: bool  # of the dynamic loader, before the program's first instruction
+    result: int | None = None  # None: the run ended inside
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    hits: tuple[Hit, ...] = ()
+    stacks: dict[str, tuple[Frame, ...]] = field(default_factory=dict)  # by site, raw
+    refusals: tuple[Refusal, ...] = ()
+    dropped: int = 0  # hits beyond MOST_HITS
+
+
+class Census:
+    """An Interceptor (firedamp.trace.protocol). `writable`: where our own confinement lets the program write."""
+
+    def __init__(self, writable: tuple[Path, ...] = ()) -> None:
+        self.writable = tuple(os.fspath(path) for path in writable)
+        self.hits: list[Hit] = []
+        self.results: dict[int, int] = {}
+        self.stacks: dict[str, tuple[Frame, ...]] = {}
+        self.visits: Counter[str] = Counter()
+        self.pending: dict[int, int] = {}  # tid -> hit
+        self.refusals: dict[Refusal, None] = {}
+        self.known: dict[tuple[str, CallFacts, int], tuple[ErrnoFact, ...]] = {}
+        self.dropped = 0
+
+    def numbers(self) -> frozenset[int]:
+        return frozenset(
+            call.number
+            for call in syscalls.table().values()
+            if any(fact.tier is Tier.ENVIRONMENT for fact in call.errnos)
+        )
+
+    def enter(self, call: Call) -> Action:
+        view = View(call)
+        self.visits[view.site] += 1
+        if len(self.hits) >= MOST_HITS:
+            self.dropped += 1
+            return Action()
+        self.stacks.setdefault(view.site, view.stack)
+        self.pending[call.tid] = len(self.hits)
+        self.hits.append(
+            Hit(
+                syscall=view.name,
+                site=view.site,
+                nth=self.visits[view.site],
+                fd=view.descriptor(),
+                path=view.path(),
+                open_flags=view.open_flags or 0,
+                errnos=self._errnos(view),
+                startup=in_loader(view.stack),
+            )
+        )
+        return WATCH
+
+    def leave(self, call: Call, result: int) -> None:
+        at = self.pending.pop(call.tid, None)
+        if at is None:
+            return
+        self.results[at] = result
+        if result in (-EACCES, -EPERM):
+            self._note_refusal(self.hits[at])
+
+    def report(self) -> Report:
+        hits = tuple(replace(hit, result=self.results.get(at)) for at, hit in enumerate(self.hits))
+        return Report(hits=hits, stacks=self.stacks, refusals=tuple(self.refusals), dropped=self.dropped)
+
+    def _errnos(self, view: View) -> tuple[ErrnoFact, ...]:
+        name, known = view.name, facts(view.call)
+        if name == "close" and not (view.open_flags or 0) & os.O_ACCMODE:
+            return ()  # what close reports are writes that failed
+        if is_nameless(view):
+            name = "fstat"
+        command = view.call.arguments[1] if name == "fcntl" else 0
+        key = (name, known, command)
+        if key not in self.known:
+            real = syscalls.plausible(name, known)
+            self.known[key] = tuple(fact for fact in real if name != "fcntl" or command in FCNTL.get(fact.name, ()))
+        return self.known[key]
+
+    def _note_refusal(self, hit: Hit) -> None:
+        writes = CHANGES.fullmatch(hit.syscall) is not None or (
+            hit.syscall.startswith("open") and hit.open_flags & WRITES
+        )
+        if not writes or hit.path is None or not self.writable:
+            return
+        if not any(hit.path == root or hit.path.startswith(root + "/") for root in self.writable):
+            self.refusals[Refusal(syscall=hit.syscall, path=hit.path)] = None
+
+
+def is_nameless(view: View) -> bool:
+    """newfstatat(fd, "", AT_EMPTY_PATH) is how glibc calls fstat: it looks up no name."""
+    index = view.syscall.find_index("flags")
+    if view.name not in ("newfstatat", "statx") or index is None:
+        return False
+    flags, name = view.call.arguments[index], view.call.arguments[1]
+    return bool(signed(flags) & AT_EMPTY_PATH) and not view.call.string(name)
+
+
+def in_loader(stack: tuple[Frame, ...]) -> bool:
+    """Is the outermost caller ld.so itself? Later calls into it (dlopen) come from the program."""
+    if not stack:
+        return False
+    name = stack[-1].module.rsplit("/", 1)[-1]
+    return name.startswith(("ld-linux", "ld-2", "ld-musl", "ld.so"))
