@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
@@ -79,9 +80,9 @@ def _probe(command: tuple[str, ...]) -> Compiler | None:
     if not command:
         return None
     try:
-        run = subprocess.run(
-            (*command, "-x", "c", "-c", "-o", "/dev/null", "-"), input=b"", capture_output=True, timeout=PROBE_S
-        )
+        with tempfile.TemporaryDirectory() as folder:  # zig leaves an object there, whatever -o says
+            probe = (*command, "-x", "c", "-c", "-o", "empty.o", "-")
+            run = subprocess.run(probe, input=b"", capture_output=True, timeout=PROBE_S, cwd=folder)
         said = _said((*command, "--version"))
         family = _family(command, said)
         version = _version(said) if family != "zig" else _said((*command[:-1], "version")).strip()
