@@ -15,7 +15,8 @@ from signal import SIGKILL
 from types import TracebackType
 from typing import Self
 
-from firedamp import sanitizers, symbols
+from firedamp import jail, sanitizers, symbols
+from firedamp.call_line import SYSTEM_HEADER, call_line
 from firedamp.errors import UsageError
 from firedamp.outcome import Fatal, Frame, Outcome, Tree
 from firedamp.room import Room
@@ -28,6 +29,7 @@ PLACEHOLDER = "@@"
 ARGUMENT_LIMIT_BYTES = 128 * 1024 - 1  # MAX_ARG_STRLEN of execve(2), without the closing NUL
 SHELL_LIMIT_S = 60.0  # of `setup` and of `check`: they prepare and compare, they do not work
 STILL_RUNNING = 124  # the status that timeout(1) gives to a command that it had to stop
+START_FILES = frozenset({"_start", "_init", "_fini", "__do_global_dtors_aux", "frame_dummy"})  # of crt1.o and crti.o
 HARNESS_ENTRY = "LLVMFuzzerTestOneInput"
 RUNTIME_FILE = re.compile(r"(.*/)?firedamp/runtime/\w+\.c")  # as build.py names it in the debug information
 SANITIZER_FUNCTION = re.compile(r"_*(interceptor_|asan_|ubsan_|sanitizer_|sancov_|lsan_)")
@@ -46,23 +48,30 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def resolve_outcome(outcome: Outcome) -> Outcome:
-    """Raw frames get function, file and line; `own` is taken from frames of firedamp's and the sanitizers' runtime."""
+    """Raw frames get function, file and line; `own` is taken from the runtimes' frames."""
     return replace(
         outcome,
         fatals=tuple(_resolve_fatal(fatal) for fatal in outcome.fatals),
         exit_stack=resolve_stack(outcome.exit_stack),
         stall_stack=resolve_stack(outcome.stall_stack),
-        sanitizer_stack=resolve_stack(outcome.sanitizer_stack, sanitized=True),
     )
 
 
 def resolve_stack(stack: tuple[Frame, ...], *, sanitized: bool = False) -> tuple[Frame, ...]:
-    frames = symbols.resolve(stack)
+    frames = tuple(_out_of_headers(frame) for frame in symbols.resolve(stack))
     entry = next((index for index, frame in enumerate(frames) if frame.function == HARNESS_ENTRY), len(frames))
     return tuple(
         replace(frame, own=False) if index > entry or _is_runtime(frame, sanitized=sanitized) else frame
         for index, frame in enumerate(frames)
     )
+
+
+def _out_of_headers(frame: Frame) -> Frame:
+    """A fortified wrapper is inlined from glibc's headers: what a person wants to see is the call of it."""
+    if frame.file is None or not SYSTEM_HEADER.match(frame.file):
+        return frame
+    file, line = call_line(frame.module, frame.offset) or (frame.file, frame.line)
+    return replace(frame, file=file, line=line)
 
 
 def _resolve_fatal(fatal: Fatal) -> Fatal:
@@ -74,6 +83,7 @@ def _is_runtime(frame: Frame, *, sanitized: bool) -> bool:
     function = frame.function or ""
     return (
         function.startswith("firedamp_")
+        or function in START_FILES
         or RUNTIME_FILE.fullmatch(frame.file or "") is not None
         or SANITIZER_FUNCTION.match(function) is not None
         or (sanitized and frame.file is None)
@@ -140,7 +150,7 @@ class Bench:
         payload.write_bytes(data)
         argv, stdin = self._feed(data, payload)
         harness = self.target.kind is TargetKind.HARNESS
-        execution = replace(self._execution(argv, Streams()), stdin=stdin, exit_stack=harness)
+        execution = replace(self._execution(argv, Streams()), stdin=stdin, exit_stack=harness or self._sanitized)
         outcome, _ = self._run(execution)
         return replace(outcome, inside_harness=harness)
 
@@ -171,10 +181,16 @@ class Bench:
 
     def _run(self, execution: Execution) -> tuple[Outcome, object]:
         trace = self.executor.run(execution)
-        report = sanitizers.read_report(self.room.tmp) if self._sanitized else ""
-        stack = tuple(replace(frame, own=is_own(frame.module)) for frame in sanitizers.report_stack(report))
-        outcome = replace(trace.outcome, sanitizer_report=report, sanitizer_stack=stack)
-        return resolve_outcome(outcome), trace.report
+        outcome = resolve_outcome(replace(trace.outcome, confinement=jail.level()))
+        return (self._with_report(outcome) if self._sanitized else outcome), trace.report
+
+    def _with_report(self, outcome: Outcome) -> Outcome:
+        if report := sanitizers.read_report(self.room.tmp):
+            stack = tuple(replace(frame, own=is_own(frame.module)) for frame in sanitizers.report_stack(report))
+            return replace(outcome, sanitizer_report=report, sanitizer_stack=resolve_stack(stack, sanitized=True))
+        if said := sanitizers.read_handler(outcome):
+            return replace(outcome, sanitizer_report=said[0], sanitizer_stack=said[1])
+        return outcome
 
     @property
     def _sanitized(self) -> bool:

@@ -7,12 +7,14 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from firedamp.outcome import Frame
+from firedamp.outcome import Exited, Frame, Outcome
 
 EXIT_STATUS = 87  # of a run that a sanitizer ended; no shell, libc or test tool gives 87 a meaning
 LOG_NAME = "sanitizer"  # the runtime appends ".PID" (sanitizer_common/sanitizer_file.cpp)
 LOG_LIMIT_BYTES = 256 * 1024  # a report has some 10 KiB
 FRAME = re.compile(r"^ *#\d+ 0x[0-9a-f]+ .*?\((/[^()]*|\[vdso\])\+0x([0-9a-f]+)\)", re.MULTILINE)
+HANDLER = "__ubsan_handle_"
+SENTENCE = re.compile(rb"^.*: runtime error: .*$", re.MULTILINE)
 STACK_END = re.compile(r"\n\s*\n")
 
 
@@ -36,6 +38,20 @@ def read_report(folder: Path) -> str:
         if text.strip():
             return text
     return ""
+
+
+def read_handler(outcome: Outcome) -> tuple[str, tuple[Frame, ...]] | None:
+    """What a handler of UBSan said last, and the stack it was called from, where it ended the process itself.
+
+    GCC's two runtimes share the symbol that sets the log file: libubsan writes to stderr whatever it was told. Its
+    handler on the stack of the exit is the proof that the last sentence is not the program's own.
+    """
+    names = [frame.function or "" for frame in outcome.exit_stack]
+    handlers = [index for index, name in enumerate(names) if name.startswith(HANDLER)]
+    sentences = SENTENCE.findall(outcome.stderr)
+    if outcome.ending != Exited(status=EXIT_STATUS) or not handlers or not sentences:
+        return None
+    return sentences[-1].decode("utf-8", "replace"), outcome.exit_stack[handlers[-1] + 1 :]
 
 
 def report_stack(report: str) -> tuple[Frame, ...]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from firedamp.trace.client import Executor
 from pydantic import TypeAdapter
 
 from firedamp.build import build
@@ -21,11 +20,12 @@ from firedamp.guards import judge
 from firedamp.outcome import Outcome
 from firedamp.run import Bench
 from firedamp.target import InputMode, Limits, Profile, Target, TargetKind
+from firedamp.trace.client import Executor
 
 TARGETS = Path(__file__).parent.parent / "targets"
 OUTCOMES = TARGETS.parent / "outcomes"
 UPDATE = "FIREDAMP_UPDATE"  # set to 1: the outcomes seen here become those that tests/unit/test_guards.py judges
-HEADER = re.compile(r"^/\* (bad|good|profile|program|limits): (.*) \*/$", re.MULTILINE)
+HEADER = re.compile(r"^/\* (bad|good|profile|cflags|program|limits): (.*) \*/$", re.MULTILINE)
 PIECE = re.compile(r'("(?:[^"\\]|\\.)*")(?:\*(\d+))?')
 VERDICT = re.compile(r"(.*) -> ([\w-]+)(?: in ([\w,]+))?")
 KINDS = {
@@ -59,7 +59,7 @@ def read_case(path: Path) -> Case:
             kind=TargetKind.PROGRAM if program else TargetKind.HARNESS,
             root=TARGETS,
             sources=(path.name,),
-            cflags=("-Wno-format-security",),
+            cflags=("-Wno-format-security", *facts.get("cflags", "").split()),
             args=("@@",) if program else (),
             input=InputMode.ARGV if program else InputMode.BUFFER,
             limits=Limits(**{name: ast.literal_eval(value) for name, value in limits.items()}),

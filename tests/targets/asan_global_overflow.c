@@ -7,7 +7,7 @@
 static volatile char days[8] = "mtwtfss";
 
 __attribute__((noinline)) int day_name(volatile size_t day) {
-  volatile char *first = days;
+  volatile char *volatile first = days; /* hides the size from UBSan */
 #ifdef FIXED
   if (day >= sizeof days) return 0;
 #endif

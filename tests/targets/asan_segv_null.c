@@ -1,6 +1,7 @@
 /* bad: "X" -> segv-null in first_of */
 /* good: "x" */
 /* profile: asan */
+/* cflags: -fno-sanitize=null */
 #include <stddef.h>
 #include <stdint.h>
 

@@ -7,10 +7,10 @@
 static jmp_buf recovery;
 static volatile int armed;
 
-__attribute__((noinline)) void arm(void) {
+__attribute__((noinline)) void arm(size_t at) {
   volatile char room[4096];
-  room[0] = 0;
-  if (setjmp(recovery) == 0) armed = 1 + room[0];
+  room[at & 4095] = 0; /* an index that is unknown keeps the whole array */
+  if (setjmp(recovery) == 0) armed = 1 + room[at & 4095];
 }
 
 __attribute__((noinline)) void fail(void) {
@@ -22,7 +22,7 @@ __attribute__((noinline)) void fail(void) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  arm();
+  arm(size);
   if (size > 0 && data[0] == 'J') fail();
   return 0;
 }

@@ -1,5 +1,5 @@
 /* bad: "\x7f" -> segv-read in pixel */
-/* good: "\x01" */
+/* good: "\x00" */
 #include <stddef.h>
 #include <stdint.h>
 

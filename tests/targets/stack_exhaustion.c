@@ -9,8 +9,8 @@ int parse_item(const uint8_t *text, size_t size, int depth);
 
 __attribute__((noinline)) int parse_list(const uint8_t *text, size_t size, int depth) {
   volatile char room[4096];
-  room[0] = 1;
-  return parse_item(text, size, depth + 1) + room[0];
+  room[size & 4095] = 1; /* an index that is unknown keeps the whole array */
+  return parse_item(text, size, depth + 1) + room[(size + 1) & 4095];
 }
 
 __attribute__((noinline)) int parse_item(const uint8_t *text, size_t size, int depth) {

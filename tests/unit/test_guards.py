@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
-from firedamp.guards import CRASH_GUARDS, GUARDS, judge, unarmed
+from firedamp.guards import GUARDS, judge, unarmed
 from firedamp.guards.place import function_name, own_frames, place
 from firedamp.outcome import (
     Access,
