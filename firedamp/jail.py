@@ -1,98 +1,126 @@
-"""Landlock: a program may write beneath a few folders and nowhere else. Reading and executing stay free.
+"""Confinement of a program's writes by Landlock (landlock(7)), with raw system calls: the libc has no wrappers.
 
-landlock(7), linux/landlock.h. A kernel without Landlock is no error here: `level` says so, and whoever runs something
-hostile reports it.
+Reading and executing stay free. Opened files stay usable: what is confined is opening, creating and removing.
 """
 
 import ctypes
-import functools
+import errno
 import os
+import stat
 import struct
+from functools import cache
 from pathlib import Path
 
-# x86-64 numbers (arch/x86/entry/syscalls/syscall_64.tbl)
-LANDLOCK_CREATE_RULESET, LANDLOCK_ADD_RULE, LANDLOCK_RESTRICT_SELF = 444, 445, 446
-LANDLOCK_CREATE_RULESET_VERSION = 1
-LANDLOCK_RULE_PATH_BENEATH = 1
+from firedamp.errors import EnvironmentFailure
+
+# asm/unistd_64.h
+CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
+# linux/landlock.h
+CREATE_RULESET_VERSION = 1
+RULE_PATH_BENEATH = 1
+WRITE_FILE = 1 << 1
+REMOVE_AND_MAKE = 0x1FF << 4  # REMOVE_DIR, REMOVE_FILE, MAKE_CHAR, _DIR, _REG, _SOCK, _FIFO, _BLOCK, _SYM
+REFER = 1 << 13  # since version 2
+TRUNCATE = 1 << 14  # since version 3
+SCOPE_ABSTRACT_UNIX_SOCKET, SCOPE_SIGNAL = 1, 2  # since version 6
+# linux/prctl.h
 PR_SET_NO_NEW_PRIVS = 38
 
-WRITE_FILE = 1 << 1
-REMOVE_DIR, REMOVE_FILE = 1 << 4, 1 << 5
-MAKE = sum(1 << bit for bit in range(6, 13))  # char, dir, reg, sock, fifo, block, sym
-REFER, TRUNCATE = 1 << 13, 1 << 14
-SCOPE_ABSTRACT_UNIX_SOCKET, SCOPE_SIGNAL = 1, 2
-FIRST_WITH = {REFER: 2, TRUNCATE: 3}  # ABI that knows the right
-SCOPED_ABI = 6
-FILE_RIGHTS = WRITE_FILE | TRUNCATE  # what may be granted on something that is no folder
-
-# Without these, redirections to /dev/null would fail; what they swallow is nobody's data.
-DEVICES = ("/dev/null", "/dev/zero", "/dev/full", "/dev/tty", "/dev/random", "/dev/urandom")
+# Version 1 refuses to rename or link from one folder to another, even beneath a writable one, with EXDEV:
+# a program would fail because of us.
+LEAST_VERSION = 2
+DEVICES = tuple(Path("/dev") / name for name in ("null", "zero", "full", "tty", "ptmx", "pts"))
 
 _libc = ctypes.CDLL(None, use_errno=True)
-_syscall = _libc.syscall
-_syscall.restype = ctypes.c_long
 
 
-@functools.cache
+def _call(number: int, *arguments: int | bytes | None) -> int:
+    """syscall(2); -errno for an error."""
+    words = [ctypes.c_long(word) if isinstance(word, int) else word for word in arguments]
+    result: int = _libc.syscall(ctypes.c_long(number), *words)
+    return -ctypes.get_errno() if result < 0 else result
+
+
+@cache
 def abi() -> int:
-    """The kernel's Landlock version, 0 where there is none."""
-    version: int = _syscall(LANDLOCK_CREATE_RULESET, None, ctypes.c_size_t(0), LANDLOCK_CREATE_RULESET_VERSION)
-    return max(version, 0)
+    """Landlock's version; 0 when the kernel has none or has it switched off."""
+    return max(0, _call(CREATE_RULESET, None, 0, CREATE_RULESET_VERSION))
 
 
 def level() -> str:
-    return f"landlock {abi()}" if abi() else "none: this kernel has no Landlock, or it is switched off"
+    """For people: what `ruleset` gives on this kernel."""
+    match abi():
+        case 0:
+            return "none: kernel without Landlock"
+        case version if version < LEAST_VERSION:
+            return f"none: Landlock {version} would refuse renames between folders"
+        case version:
+            return f"landlock {version}"
 
 
-def write_rights() -> int:
-    """Every right to change the file system that this kernel can take away."""
-    newer = sum(right for right, first in FIRST_WITH.items() if abi() >= first)
-    return WRITE_FILE | REMOVE_DIR | REMOVE_FILE | MAKE | newer
+def handled_rights(version: int) -> int:
+    """Every right to change the file system that this version knows."""
+    rights = WRITE_FILE | REMOVE_AND_MAKE | REFER
+    return rights | TRUNCATE if version >= 3 else rights
 
 
 def ruleset(writable: tuple[Path, ...]) -> int | None:
-    """A descriptor (close-on-exec) of a ruleset that allows writing beneath `writable` alone; None without Landlock.
+    """A close-on-exec descriptor for landlock_restrict_self(2); None where `level` says none. The caller closes it.
 
-    From ABI 6 on, signals to processes outside and abstract sockets of theirs are out of reach as well.
+    Beneath the folders of `writable`, and to its files (also as /proc/self/fd/N), everything is allowed. From version 6
+    on, signals and abstract sockets stay inside the confined processes.
     """
-    if not abi():
+    version = abi()
+    if version < LEAST_VERSION:
         return None
-    rights = write_rights()
-    attributes = struct.pack("=QQ", rights, 0)
-    if abi() >= SCOPED_ABI:
-        attributes += struct.pack("=Q", SCOPE_SIGNAL | SCOPE_ABSTRACT_UNIX_SOCKET)
-    fd: int = _checked(LANDLOCK_CREATE_RULESET, attributes, ctypes.c_size_t(len(attributes)), 0)
+    rights = handled_rights(version)
+    attributes = struct.pack("=Q", rights)
+    if version >= 6:
+        attributes += struct.pack("=QQ", 0, SCOPE_ABSTRACT_UNIX_SOCKET | SCOPE_SIGNAL)
+    made = _call(CREATE_RULESET, attributes, len(attributes), 0)
+    if made < 0:
+        raise _refused("landlock_create_ruleset", -made)
     try:
         for path in writable:
-            _allow(fd, path, rights)
+            _allow(made, path, rights)
         for device in DEVICES:
-            if Path(device).exists():
-                _allow(fd, Path(device), rights & FILE_RIGHTS)
+            if device.exists():
+                _allow(made, device, WRITE_FILE)
     except BaseException:
-        os.close(fd)
+        os.close(made)
         raise
-    return fd
+    return made
 
 
-def restrict_self(fd: int) -> None:
-    """Confine this thread and all that it starts, for good."""
+def restrict_self(descriptor: int) -> None:
+    """Confine the calling thread and all that it starts, for good."""
     if _libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_NO_NEW_PRIVS)")
-    _checked(LANDLOCK_RESTRICT_SELF, fd, 0)
+        raise _refused("prctl(PR_SET_NO_NEW_PRIVS)", ctypes.get_errno())
+    result = _call(RESTRICT_SELF, descriptor, 0)
+    if result < 0:
+        raise _refused("landlock_restrict_self", -result)
 
 
 def _allow(ruleset_fd: int, path: Path, rights: int) -> None:
-    parent = os.open(path, os.O_PATH | os.O_CLOEXEC)
     try:
-        rule = struct.pack("=Qi", rights if path.is_dir() else rights & FILE_RIGHTS, parent)
-        _checked(LANDLOCK_ADD_RULE, ruleset_fd, LANDLOCK_RULE_PATH_BENEATH, rule, 0)
+        held = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError as error:
+        raise EnvironmentFailure(
+            f"{path}: cannot be made writable for the program ({error.strerror}); it must exist before the run"
+        ) from error
+    try:
+        if not stat.S_ISDIR(os.fstat(held).st_mode):
+            rights &= WRITE_FILE | TRUNCATE  # EINVAL for rights that only folders have
+        result = _call(ADD_RULE, ruleset_fd, RULE_PATH_BENEATH, struct.pack("=Qi", rights, held), 0)
     finally:
-        os.close(parent)
-
-
-def _checked(number: int, *arguments: object) -> int:
-    result: int = _syscall(number, *arguments)
+        os.close(held)
     if result < 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"landlock: {os.strerror(code)}")
-    return result
+        raise _refused(f"landlock_add_rule for {path}", -result)
+
+
+def _refused(what: str, number: int) -> EnvironmentFailure:
+    remedy = {
+        errno.E2BIG: "16 layers of confinement are the most: start firedamp outside of another sandbox",
+        errno.EPERM: "a seccomp filter around us forbids it: start firedamp outside of another sandbox",
+    }.get(number, "see landlock(7)")
+    return EnvironmentFailure(f"{what}: {os.strerror(number)}; {remedy}")
