@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import assert_never
 
 from firedamp.errors import UsageError
+from firedamp.run import Bench
 from firedamp.target import Build, InputMode, Target, TargetKind
 from fuzz.plan import Plan
 
 
-def replay_command(target: Target) -> tuple[str, ...] | None:
-    """For a Python harness the interpreter that calls it with the file @@; None where the build itself is run."""
+def fresh(target: Target, build: Build | None) -> Bench:
+    """Runs single inputs in fresh processes: the build itself or, for a Python harness, the interpreter with a file."""
     if target.kind is not TargetKind.PYTHON:
-        return None
-    return sys.executable, "-P", "-m", "fuzz.harness", "--root", str(target.root), _harness(target), "@@"
+        return Bench(target, build)
+    words = (sys.executable, "-P", "-m", "fuzz.harness", "--root", str(target.root), _harness(target))
+    return Bench(replace(target, input=InputMode.BUFFER), build, command=words)
 
 
 def plan(

@@ -71,7 +71,7 @@ def _live(plan: Plan, life: Life, argv: list[str], *, namespace: bool) -> None:
     worker_pid = os.fork()
     if worker_pid == 0:
         _work(plan, life, argv, parent_pid)
-    status = _await(plan, worker_pid)
+    status = _await(plan, worker_pid, namespace=namespace)
     kernel.kill_descendants(namespace=namespace)
     _say(plan, signal=os.WTERMSIG(status) if os.WIFSIGNALED(status) else None, status=_exit_status(status))
 
@@ -99,7 +99,7 @@ def _work(plan: Plan, life: Life, argv: list[str], parent_pid: int) -> None:
         os._exit(code)
 
 
-def _await(plan: Plan, worker_pid: int) -> int:
+def _await(plan: Plan, worker_pid: int, *, namespace: bool) -> int:
     """The wait status of the worker. Any word from the supervisor meanwhile (or its end) kills the worker."""
     worker_fd = os.pidfd_open(worker_pid)
     try:
@@ -109,6 +109,7 @@ def _await(plan: Plan, worker_pid: int) -> int:
         if worker_fd not in dict(poll.poll()):
             os.kill(worker_pid, signal.SIGKILL)
             if not os.read(plan.control_fd, 1):
+                kernel.kill_descendants(namespace=namespace)
                 os._exit(0)
     finally:
         os.close(worker_fd)

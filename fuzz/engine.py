@@ -21,10 +21,9 @@ class FuzzEngine:
             yield from search.attempts()
 
     def replay(self, reproducer: Reproducer, build: Build | None) -> Outcome:
-        from firedamp.run import Bench
-        from fuzz.command import replay_command
+        from fuzz.command import fresh
 
-        with Bench(reproducer.target, build, command=replay_command(reproducer.target)) as bench:
+        with fresh(reproducer.target, build) as bench:
             return bench.run_input(reproducer.payload)
 
 

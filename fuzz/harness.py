@@ -46,9 +46,12 @@ def wants_provider(function: Any) -> bool:
 
 
 def main() -> None:
-    _, flag, root, name, file = sys.argv
-    assert flag == "--root"
-    load(name, root)(Path(file).read_bytes())
+    match sys.argv[1:]:
+        case ["--root", root, name, file]:
+            load(name, root)(Path(file).read_bytes())
+        case words:
+            print(f"{words}: are not the arguments; they are --root ROOT MODULE:FUNCTION FILE", file=sys.stderr)
+            sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError
 from firedamp.reproducer import Reproducer
 from firedamp.room import Room
-from firedamp.run import Bench
 from firedamp.target import Profile, TargetKind
 from fuzz import command, flags
 from fuzz.journal import Journal
@@ -106,7 +105,7 @@ class Search:
         self._journal = stack.enter_context(Journal(results / "journal.jsonl"))
         self._journal.write("start", target=target.name, corpus=len(self._pool), seeds=seeds, seed=job.seed)
         stack.callback(self._say_stop)
-        self._bench = stack.enter_context(Bench(target, job.build, command=command.replay_command(target)))
+        self._bench = stack.enter_context(command.fresh(target, job.build))
         for index in range(max(1, job.workers)):
             folder = private / f"worker-{index}"
             room = stack.enter_context(Room(target.workdir or target.root))

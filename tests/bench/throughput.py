@@ -68,6 +68,8 @@ class Row:
     native_per_s: float
     firedamp_per_s: float
     ratio: float  # median of the rounds' ratios
+    ratio_lowest: float  # the rounds differ: each side's corpus grows its own way, and machines are shared
+    ratio_highest: float
     native_edges: float
     firedamp_edges: float
     native_features: float
@@ -173,13 +175,16 @@ def measure(
             f"{name}: native has {theirs[0].counters} counters, firedamp {ours[0].counters}: they are not the same "
             "program and cannot be compared; make the compile flags equal"
         )
+    ratios = [pair[1].per_s / pair[0].per_s for pair in rounds]
     return Row(
         target=f"{name}, native with stock flags" if stock else name,
         native_counters=theirs[0].counters,
         firedamp_counters=ours[0].counters,
         native_per_s=round(statistics.median(cell.per_s for cell in theirs)),
         firedamp_per_s=round(statistics.median(cell.per_s for cell in ours)),
-        ratio=round(statistics.median(pair[1].per_s / pair[0].per_s for pair in rounds), 3),
+        ratio=round(statistics.median(ratios), 3),
+        ratio_lowest=round(min(ratios), 3),
+        ratio_highest=round(max(ratios), 3),
         native_edges=statistics.median(cell.edges for cell in theirs),
         firedamp_edges=statistics.median(cell.edges for cell in ours),
         native_features=statistics.median(cell.features for cell in theirs),
@@ -192,10 +197,11 @@ def table(rows: list[Row], facts: dict[str, object]) -> str:
     lines = [
         "# Executions per second against native libFuzzer",
         "",
-        "| target | executions/s | ratio | counters | edges | features |",
+        "| target | executions/s | ratio (rounds) | counters | edges | features |",
         "|---|---|---|---|---|---|",
         *(
             f"| {row.target} | {row.native_per_s:,.0f} / {row.firedamp_per_s:,.0f} | {row.ratio:.2f} "
+            f"({row.ratio_lowest:.2f}-{row.ratio_highest:.2f}) "
             f"| {row.native_counters} / {row.firedamp_counters} | {row.native_edges:g} / {row.firedamp_edges:g} "
             f"| {row.native_features:g} / {row.firedamp_features:g} |"
             for row in rows
