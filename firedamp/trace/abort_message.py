@@ -5,7 +5,6 @@ sysdeps/posix/libc_fatal.c). A static program has it in .symtab unless that was 
 """
 
 import functools
-import os
 import struct
 from pathlib import Path
 
@@ -41,7 +40,7 @@ def _modules(pid: int) -> list[tuple[int, str]]:
     program = ""
     found: dict[str, int] = {}
     try:
-        program = os.readlink(f"/proc/{pid}/exe")
+        program = str(Path(f"/proc/{pid}/exe").readlink())
         lines = Path(f"/proc/{pid}/maps").read_text(errors="surrogateescape").splitlines()
     except OSError:
         return []
@@ -61,6 +60,7 @@ def _symbol(path: str, _inode: int, _mtime_ns: int) -> int | None:
     """The symbol's distance from the file's load address."""
     from elftools.common.exceptions import ELFError
     from elftools.elf.elffile import ELFFile
+    from elftools.elf.sections import SymbolTableSection
 
     try:
         with Path(path).open("rb") as file:
@@ -68,7 +68,7 @@ def _symbol(path: str, _inode: int, _mtime_ns: int) -> int | None:
             lowest = min(s["p_vaddr"] - s["p_offset"] for s in elf.iter_segments("PT_LOAD"))
             for name in (".dynsym", ".symtab"):
                 table = elf.get_section_by_name(name)
-                symbols = table.get_symbol_by_name(SYMBOL) if table is not None else None
+                symbols = table.get_symbol_by_name(SYMBOL) if isinstance(table, SymbolTableSection) else None
                 if symbols and symbols[0]["st_shndx"] != "SHN_UNDEF":
                     return int(symbols[0]["st_value"]) - int(lowest)
     except (ELFError, OSError, ValueError):

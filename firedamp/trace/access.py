@@ -170,6 +170,9 @@ def _one_byte(opcode: int, cursor: _Cursor, prefixes: _Prefixes, registers: Regi
             return _modrm(cursor, prefixes, registers, size, WRITE, immediate=int(opcode < 0xD0))
         case 0xC6 | 0xC7:
             return _modrm(cursor, prefixes, registers, size, WRITE, immediate=min(size, 4))
+        case 0xA0 | 0xA1 | 0xA2 | 0xA3:  # movabs: the address itself follows
+            address = cursor.signed(8) & WORD
+            return (Touch(address=address, size=size, access=READ if opcode < 0xA2 else WRITE),)
         case 0x8F:
             return (_pop(registers), *_modrm(cursor, prefixes, registers, 8, WRITE))
         case 0xF6 | 0xF7:

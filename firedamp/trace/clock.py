@@ -1,6 +1,6 @@
 """Time while we wait for tracees: a periodic SIGALRM that interrupts wait4(2), and calls that are due later.
 
-A signal that arrives between the look at the clock and the wait is lost, so the timer repeats: the worst case is one tick.
+A signal that arrives between the look at the clock and the wait is lost, so the timer repeats: one tick is the worst.
 """
 
 import heapq

@@ -143,7 +143,7 @@ def explain(failure: Failure, execution: Execution, program: Path) -> Exception:
         return UsageError(f"{execution.folder}: {os.strerror(failure.errno)}; the working folder must exist")
     if failure.row.number != EXECVE:
         return EnvironmentFailure(
-            f"{failure.row.what}: {os.strerror(failure.errno)}; this machine's kernel or sandbox refuses what a launch needs"
+            f"{failure.row.what}: {os.strerror(failure.errno)}; the kernel or a sandbox here refuses what a launch needs"
         )
     match failure.errno:
         case errno.ENOENT:

@@ -111,7 +111,7 @@ _message_address = addressof(_message)
 
 
 def event_message(tid: int) -> int:
-    """The new thread of a fork event, the former thread of an exec, the data of a seccomp stop, the status of an exit."""
+    """The new thread of a fork, the former thread of an exec, the data of a seccomp stop, the status of an exit."""
     _call(func.PTRACE_GETEVENTMSG, tid, 0, _message_address)
     return _message.value
 

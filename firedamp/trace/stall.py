@@ -4,10 +4,10 @@ Each round interrupts every thread (PTRACE_INTERRUPT), which shows its registers
 run on with PTRACE_SYSCALL, so that finished calls can be counted. Processor time is the scheduler's own figure.
 """
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from firedamp.outcome import Frame, Stall
 from firedamp.trace import ptrace
@@ -102,7 +102,7 @@ class Sampler:
                 return not arguments[3] & WNOHANG
             case number if number in (READ, WRITE, READV, WRITEV):
                 try:
-                    name = os.readlink(f"/proc/{tracee.tid}/fd/{arguments[0]}")
+                    name = str(Path(f"/proc/{tracee.tid}/fd/{arguments[0]}").readlink())
                 except OSError:
                     return False
                 return name.startswith("pipe:") and name not in self._outside

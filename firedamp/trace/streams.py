@@ -4,6 +4,7 @@ import errno
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
+from fcntl import F_DUPFD_CLOEXEC, fcntl
 from pathlib import Path
 
 from firedamp.errors import UsageError
@@ -12,7 +13,7 @@ from firedamp.trace.protocol import Execution
 
 
 class Opened:
-    """Descriptors for one run; a context manager that closes them. `captured` reads back what has no file of its own."""
+    """Descriptors for one run, closed at its end. `captured` reads back what has no file of its own."""
 
     def __init__(self, execution: Execution, descriptors: Mapping[int, int]) -> None:
         self._stack = ExitStack()
@@ -35,7 +36,7 @@ class Opened:
 
     def pipes(self) -> frozenset[str]:
         """The pipes ("pipe:[inode]") that the program was given: others may hold their ends."""
-        names = (os.readlink(f"/proc/self/fd/{number}") for number in self.streams.given.values())
+        names = (str(Path(f"/proc/self/fd/{number}").readlink()) for number in self.streams.given.values())
         return frozenset(name for name in names if name.startswith("pipe:"))
 
     def _keep(self, descriptor: int) -> int:
@@ -44,8 +45,6 @@ class Opened:
 
     def _above(self, descriptor: int, execution: Execution) -> int:
         """A copy beyond every number that dup2 will overwrite."""
-        from fcntl import F_DUPFD_CLOEXEC, fcntl
-
         return self._keep(fcntl(descriptor, F_DUPFD_CLOEXEC, max((2, *execution.descriptors)) + 1))
 
     def _open(self, execution: Execution) -> dict[int, int]:

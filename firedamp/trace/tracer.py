@@ -157,6 +157,13 @@ class Run:
             with suppress(ProcessLookupError):
                 os.kill(tid, signal.SIGKILL)
 
+    def _kill_strays(self) -> None:
+        """Children that CLONE_UNTRACED hid from us: we are their subreaper once the program is gone."""
+        me = os.getpid()
+        for word in Path(f"/proc/{me}/task/{me}/children").read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(word), signal.SIGKILL)
+
     def trace(self, stdout: bytes, stderr: bytes) -> Trace:
         """After the end: everything that was seen. Strikes are the interceptor's to report."""
         assert self.ending is not None
@@ -370,7 +377,10 @@ class Run:
     # -- limits -------------------------------------------------------------------------------------------------
 
     def _check_limits(self) -> None:
-        if self._killing or not self.started:
+        if self._killing:
+            self._kill_strays()
+            return
+        if not self.started:
             return
         if self._sampler is not None:
             if self._sampler.tick():

@@ -1,4 +1,4 @@
-"""python -P -m firedamp.trace.worker FD PARENT: the process in which tracing happens. Its client is firedamp.trace.client.
+"""python -P -m firedamp.trace.worker FD PARENT: the process in which tracing happens, for firedamp.trace.client.
 
 It dies with its parent (PR_SET_PDEATHSIG), and its tracees die with it (PTRACE_O_EXITKILL).
 """
