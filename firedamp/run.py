@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import tempfile
+import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution, Interceptor
 from firedamp.unwind import is_own
 
+NAMING = threading.Lock()  # symbols reads files at one position, and benches may run in several threads
 PLACEHOLDER = "@@"
 ARGUMENT_LIMIT_BYTES = 128 * 1024 - 1  # MAX_ARG_STRLEN of execve(2), without the closing NUL
 SHELL_LIMIT_S = 60.0  # of `setup` and of `check`: they prepare and compare, they do not work

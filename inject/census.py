@@ -28,6 +28,9 @@ FCNTL: Final = {
     "EACCES": {6, 37},
     "EINTR": {7, 38},
 }
+# futex(2): only these wait, and only who waits is interrupted. WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2
+FUTEX_WAITS: Final = frozenset({0, 6, 9, 11, 13})
+FUTEX_COMMAND: Final = 0x7F
 CHANGES: Final = re.compile(r"(mkdir|mknod|unlink|rename|link|symlink)(at2?)?|rmdir|truncate|creat")
 WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
@@ -116,11 +119,10 @@ class Census:
             return ()  # what close reports are writes that failed
         if is_nameless(view):
             name = "fstat"
-        command = view.call.arguments[1] if name == "fcntl" else 0
+        command = view.call.arguments[1] if name in ("fcntl", "futex") else 0
         key = (name, known, command)
         if key not in self.known:
-            real = syscalls.plausible(name, known)
-            self.known[key] = tuple(fact for fact in real if name != "fcntl" or command in FCNTL.get(fact.name, ()))
+            self.known[key] = tuple(fact for fact in syscalls.plausible(name, known) if fits(name, command, fact))
         return self.known[key]
 
     def _note_refusal(self, hit: Hit) -> None:
@@ -131,6 +133,16 @@ class Census:
             return
         if not any(hit.path == root or hit.path.startswith(root + "/") for root in self.writable):
             self.refusals[Refusal(syscall=hit.syscall, path=hit.path)] = None
+
+
+def fits(name: str, command: int, fact: ErrnoFact) -> bool:
+    """Of calls that are many in one: does this errno belong to this command?"""
+    match name:
+        case "fcntl":
+            return command in FCNTL.get(fact.name, ())
+        case "futex":
+            return command & FUTEX_COMMAND in FUTEX_WAITS
+    return True
 
 
 def is_nameless(view: View) -> bool:

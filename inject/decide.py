@@ -28,7 +28,7 @@ from inject.policy.model import Permit, Policy, Rule, StraceRule
 
 Mode = Literal["inject", "enforce"]
 
-MOST_STRIKES: Final = 10_000  # kept of one run; all are counted. A program that retries for ever makes millions
+MOST_STRIKES: Final = 200  # kept of one run, with their stacks; all are counted. A program that retries makes millions
 MOST_LOG_LINES: Final = 10_000
 UNENFORCED: Final = frozenset({"exit", "exit_group", "rt_sigreturn", "restart_syscall"})  # unless a rule names them
 DEFAULT_RULE: Final = -1  # of a Strike: no rule, the mode itself denied

@@ -4,7 +4,9 @@ Job.options: `errnos` and `syscalls` (tuples of names; empty: all; a system call
 (bool: also strike while the dynamic loader works, before the program's first instruction).
 """
 
+import os
 import queue
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -43,7 +45,7 @@ class FaultEngine:
             bench = stack.enter_context(Bench(job.target, job.build))
             selection = _selection(job)
             clean = observe(bench)
-            made = sweep.plan(clean.report.hits, str(bench.room.path), clean.steady_paths, selection)
+            made = sweep.plan(clean.report.hits, str(bench.room.path), clean.steady_paths, selection, _program(bench))
             progress.notes.extend(clean.noted)
             _begin(progress, made, selection)
             sweeping = Sweeping(job=job, progress=progress, plan=made, clean=clean)
@@ -92,6 +94,13 @@ def fault_limits(limits: Limits, clean_s: float) -> Limits:
     """Hangs are cheap: three times the clean run is enough to tell, at least two seconds, never above the target's."""
     wall_s = min(limits.wall_s, max(LEAST_S, SLOWER * clean_s))
     return replace(limits, wall_s=wall_s, cpu_s=min(limits.cpu_s, wall_s))
+
+
+def _program(bench: Bench) -> str | None:
+    """The file that the command's first word stands for."""
+    word = bench.command[0]
+    found = bench.room.path / word if "/" in word else shutil.which(word)
+    return None if found is None else os.path.realpath(found)
 
 
 def _selection(job: Job) -> Selection:

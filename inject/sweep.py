@@ -28,7 +28,7 @@ SPACE: Final = frozenset({"ENOSPC", "EDQUOT", "EROFS"})
 TABLES: Final = frozenset({"EMFILE", "ENFILE"})
 MEMORY: Final = ("brk", "mmap", "mremap")
 CREATES: Final = frozenset({"ENOSPC", "EDQUOT"})
-STARTUP, SAME = "start-up of the dynamic loader", "fails so without us"
+STARTUP, TEXT, SAME = "start-up of the dynamic loader", "the program's own text", "fails so without us"
 FRAMES_SHOWN: Final = 4
 
 
@@ -55,7 +55,7 @@ class Selection:
 
     errnos: frozenset[str] = frozenset()
     syscalls: frozenset[str] = frozenset()
-    startup: bool = False
+    startup: bool = False  # also the loader's work, and the reading of a script by its interpreter
 
     def wants(self, syscall: str) -> bool:
         return not self.syscalls or syscall in self.syscalls
@@ -70,9 +70,12 @@ class Filter:
     covers: Callable[[Hit], bool]
 
 
-def plan(hits: tuple[Hit, ...], folder: str, steady: frozenset[str], selection: Selection) -> Plan:
-    """In the order of the clean run. `folder`: its working folder; `steady`: paths that come back in another run."""
-    made = Planner(hits=hits, folder=folder, steady=steady, selection=selection)
+def plan(
+    hits: tuple[Hit, ...], folder: str, steady: frozenset[str], selection: Selection, program: str | None = None
+) -> Plan:
+    """In the order of the clean run. `folder`: its working folder; `steady`: paths that come back in another run;
+    `program`: the file of the command itself, which may be a script."""
+    made = Planner(hits=hits, folder=folder, steady=steady, selection=selection, program=program)
     faults = tuple({fault.rules: fault for fault in made.faults()}.values())
     return Plan(faults=faults, sites=made.sites, skips=made.skips)
 
@@ -83,6 +86,7 @@ class Planner:
     folder: str
     steady: frozenset[str]
     selection: Selection
+    program: str | None = None
     sites: int = 0
     skips: Counter[str] = field(default_factory=Counter)
 
@@ -93,14 +97,21 @@ class Planner:
         for at in sorted({at for ats in by_site.values() for at in representatives(ats)}):
             hit = self.hits[at]
             wanted = self._wanted(hit)
-            self.sites += bool(wanted) and hit.nth == 1 and (not hit.startup or self.selection.startup)
+            early = None if self.selection.startup else self._early(hit)
+            self.sites += bool(wanted) and hit.nth == 1 and early is None
             for fact in wanted:
-                if hit.startup and not self.selection.startup:
-                    self.skips[STARTUP] += 1
+                if early is not None:
+                    self.skips[early] += 1
                 elif hit.result == -fact.number:
                     self.skips[SAME] += 1
                 else:
                     yield from self._of(at, fact)
+
+    def _early(self, hit: Hit) -> str | None:
+        """Why a call belongs to loading the program, not to running it: the loader's, or a script's text being read."""
+        if hit.startup:
+            return STARTUP
+        return TEXT if self.program is not None and hit.path == self.program else None
 
     def _wanted(self, hit: Hit) -> tuple[ErrnoFact, ...]:
         if not self.selection.wants(hit.syscall):

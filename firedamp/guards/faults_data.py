@@ -36,13 +36,18 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
 
 
 def _matters(outcome: Outcome) -> bool:
-    """A fault on data, memory or processes always does. What a look-up or the machine refused may change how things
-    are shown, on stdout and (look-ups: names in an archive) in files, but must not make them vanish."""
+    """A fault on data, memory or processes always does; that a file is not there was an answer.
+
+    What a look-up or the machine refused may change how things are shown, on stdout and (look-ups: names in an
+    archive) in files, but must not make them vanish.
+    """
     touched = touches(outcome)
     if check_failed(outcome) or touched & ESSENTIAL:
         return True
     files = lost_files(outcome)
-    return bool(files) and (touched != {Touched.LOOKUP} or any(loss.missing for loss in files))
+    if Touched.SYSTEM in touched:
+        return bool(files)
+    return Touched.LOOKUP in touched and any(loss.missing for loss in files)
 
 
 def _detection(outcome: Outcome, losses: tuple[Loss, ...], standing: Standing) -> Detection:

@@ -22,6 +22,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
         return ()  # it never ends: no doing of the fault's
     kind, cwe = KINDS[outcome.ending.stall]
     strike = outcome.strikes[0]
+    ends = "; the clean run ends" if outcome.baseline is not None else ""
     stuck = innermost_own(outcome.stall_stack)
     frame = stuck or fault_frame(strike)
     return (
@@ -34,7 +35,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
             place=(function_name(stuck),) if stuck is not None else fault_place(strike),
             frame=frame,
             message=f"{fault_name(outcome)}: still in {where(frame)} after {outcome.wall_s:.1f} s "
-            f"({outcome.ending.stall.value}); the clean run ends",
+            f"({outcome.ending.stall.value}){ends}",
             evidence=evidence(outcome, *stack_lines(outcome.stall_stack)),
             stack=outcome.stall_stack or strike.stack,
         ),

@@ -1,9 +1,11 @@
 """Oracle of runs under faults: giving up a privilege failed, or randomness was refused, and the program went on.
 
-Only calls that the program makes itself count: libc's own use of getrandom for its allocator has a fall-back.
+Only calls that the program makes itself count: libc's own use of getrandom for its allocator has a fall-back. Many
+programs have one of their own for kernels without getrandom, so that is a hint where what they leave behind does not
+depend on chance.
 """
 
-from firedamp.finding import Detection, Severity
+from firedamp.finding import Detection, Severity, Standing
 from firedamp.guards.faults_effect import errno_name, evidence, fault_frame, fault_place, same_ending
 from firedamp.guards.faults_touch import FAMILIES
 from firedamp.guards.guard import Armed, Guard
@@ -23,6 +25,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
         return ()
     strike = ignored[0]
     frame = fault_frame(strike)
+    random = all(each.syscall == "getrandom" for each in ignored)
     return (
         Detection(
             guard=GUARD.name,
@@ -31,6 +34,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
             severity=Severity.HIGH,
             place=fault_place(strike),
             frame=frame,
+            standing=Standing.HINT if random and not outcome.unstable else Standing.FINDING,
             message=f"{strike.syscall} {errno_name(strike.errno)} in {where(frame)} is ignored: "
             "the program goes on as if it had succeeded",
             evidence=evidence(outcome),

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterable
 from enum import StrEnum
+from errno import EACCES, EINVAL, ENOENT, ENOTDIR, EPERM, EROFS, ETXTBSY
 
 from firedamp.guards.place import bare_name
 from firedamp.outcome import Frame, Outcome, Scene, Strike
@@ -18,6 +19,7 @@ class Touched(StrEnum):
     MEMORY = "memory"
     PROCESS = "process"
     LOOKUP = "look-up"
+    ANSWER = "answer"  # "there is no such file" is what the program asked to know
     SYSTEM = "system"  # files of the machine, and questions to the kernel
 
 
@@ -29,7 +31,9 @@ FAMILIES = {
     "write": ("write", "writev", "pwrite64", "pwritev", "pwritev2", "sendto", "sendmsg", "sendmmsg"),
     "copy": ("copy_file_range", "sendfile", "splice", "tee", "vmsplice"),
     "open": ("open", "openat", "openat2", "creat"),
-    "stat": ("stat", "lstat", "newfstatat", "statx", "fstat", "access", "faccessat", "faccessat2"),
+    "stat": ("stat", "lstat", "newfstatat", "statx", "fstat"),
+    "access": ("access", "faccessat", "faccessat2"),
+    "readlink": ("readlink", "readlinkat"),
     "rename": ("rename", "renameat", "renameat2"),
     "unlink": ("unlink", "unlinkat", "rmdir"),
     "link": ("link", "linkat", "symlink", "symlinkat"),
@@ -59,6 +63,17 @@ LOOKUP_FUNCTIONS = re.compile(
     r"|tzset|tzalloc|(local|mk)time\w*|strftime\w*|setupterm|tgetent|newterm|initscr|isatty|ttyname(_r)?"
     r"|get_nprocs\w*|sysconf|strerror(_r|_l)?|regerror|mbstowcs|btowc|wcsmbs\w*)"
 )
+# Errnos that are answers rather than failures, by family: what a program does then is its choice. A folder that was
+# removed while it is read ends like any other (readdir(3) in glibc).
+ABSENT = frozenset({ENOENT, ENOTDIR})
+ANSWERS = {
+    "stat": ABSENT,
+    "readlink": ABSENT | {EINVAL},
+    "getdents": ABSENT,
+    "open": ABSENT,
+    "unlink": ABSENT,
+    "access": ABSENT | {EACCES, EPERM, EROFS, ETXTBSY},
+}
 COMMITS = frozenset({"close", *FAMILIES["sync"]})
 MAPS_FILES = frozenset({"mmap"})
 UNIMPORTANT = re.compile(r"/dev/(null|zero|full|u?random|tty)|anon_inode:.*")
@@ -71,6 +86,8 @@ def family(syscall: str) -> str:
 
 def touched(strike: Strike, scene: Scene) -> Touched:
     path = strike.path
+    if strike.errno in ANSWERS.get(family(strike.syscall), ()) and not is_asked_for(path, scene):
+        return Touched.ANSWER
     if path is not None and is_data(path, scene):
         return Touched.DATA
     if path is not None and LOOKUP_FILES.fullmatch(path):
@@ -99,6 +116,12 @@ def is_data(path: str, scene: Scene) -> bool:
     if not scene.folder:
         return True  # in place: nothing is known of what matters, so everything may
     return any(_beneath(path, root) for root in _roots(scene))
+
+
+def is_asked_for(path: str | None, scene: Scene) -> bool:
+    """Does the command line name this very file? Then its absence is an error, not an answer."""
+    names = (os.path.normpath(os.path.join(scene.folder or "/", word)) for word in scene.argv[1:])  # noqa: PTH118
+    return path is not None and path != scene.folder and path in names
 
 
 def _roots(scene: Scene) -> Iterable[str]:
