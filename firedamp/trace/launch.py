@@ -11,6 +11,7 @@ import stat
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from firedamp.errors import EnvironmentFailure, UsageError
@@ -37,23 +38,37 @@ PTRACE, IO_URING_SETUP = 101, 425
 NOTED = frozenset({PTRACE, IO_URING_SETUP})
 
 
+# Where earlier runs found their programs, as a shell remembers it: one look instead of one for each folder of PATH.
+_found: dict[tuple[str, str], Path] = {}
+MOST_FOUND = 64
+
+
+def _remember(name: str, search: str, program: Path) -> None:
+    if len(_found) >= MOST_FOUND:
+        _found.clear()
+    _found[name, search] = program
+
+
 def find_program(argv: Sequence[str], environment: Mapping[str, str], folder: Path) -> Path:
     """The file that execvp(3) would run, relative names lying in `folder`."""
     if not argv or not argv[0]:
         raise UsageError("the command is empty; name a program")
     name = argv[0]
-    if "/" in name:
-        candidates = [folder / name]
-    else:
-        search = environment.get("PATH", os.defpath)
-        candidates = [folder / part / name for part in search.split(":")]
+    search = environment.get("PATH", os.defpath)
+    known = _found.get((name, search))
+    if known is not None and os.access(known, os.X_OK):
+        return known
+    parts = [""] if "/" in name else search.split(":")
     refused: Path | None = None
-    for candidate in candidates:
+    for part in parts:
+        candidate = folder / part / name
         try:
             mode = candidate.stat().st_mode
         except OSError:
             continue
         if stat.S_ISREG(mode) and os.access(candidate, os.X_OK):
+            if all(part.startswith("/") for part in parts):  # else it depends on the folder
+                _remember(name, search, candidate)
             return candidate
         refused = refused or candidate
     if refused is not None:
@@ -81,6 +96,12 @@ def _dup_rows(streams: Streams) -> list[Row]:
 
 
 MOST_ROWS = 32
+
+
+@lru_cache(maxsize=4)
+def _encoded(environment: tuple[tuple[str, str], ...]) -> tuple[bytes, ...]:
+    """One environment serves many runs."""
+    return tuple(os.fsencode(f"{name}={value}") for name, value in environment)
 
 
 def rows(execution: Execution, program: Path, streams: Streams, spawner: Spawner) -> tuple[list[Row], list[int]]:
@@ -120,7 +141,7 @@ def rows(execution: Execution, program: Path, streams: Streams, spawner: Spawner
         table.append(Row(SECCOMP, arguments, what="seccomp"))
     try:
         argv = spawner.strings([os.fsencode(a) for a in execution.argv])
-        environment = spawner.strings([os.fsencode(f"{k}={v}") for k, v in execution.environment])
+        environment = spawner.strings(_encoded(execution.environment))
     except OSError as error:
         raise UsageError(f"{execution.argv[0]}: {error.strerror}; shorten the arguments or the environment") from error
     path = spawner.blob(os.fsencode(program) + b"\0")
@@ -143,7 +164,7 @@ def explain(failure: Failure, execution: Execution, program: Path) -> Exception:
         return UsageError(f"{execution.folder}: {os.strerror(failure.errno)}; the working folder must exist")
     if failure.row.number != EXECVE:
         return EnvironmentFailure(
-            f"{failure.row.what}: {os.strerror(failure.errno)}; the kernel or a sandbox here refuses what a launch needs"
+            f"{failure.row.what}: {os.strerror(failure.errno)}; the kernel or a sandbox refuses what a launch needs"
         )
     match failure.errno:
         case errno.ENOENT:

@@ -34,6 +34,7 @@ WNOHANG = 1
 class _Thread:
     stacks: list[tuple[Frame, ...]] = field(default_factory=list)
     waiting: list[bool] = field(default_factory=list)  # for somebody of the same run, at each sample
+    system_call: int = -1  # at the last sample
     calls: int = 0
     cpu_s: float = 0.0
     cpu_before_s: float = 0.0
@@ -82,6 +83,7 @@ class Sampler:
         thread = self._threads.setdefault(tracee.tid, _Thread())
         registers = Registers(tracee.tid)
         thread.waiting.append(self._waits_inside(tracee, registers))
+        thread.system_call = registers.system_call
         if len(self._threads) <= MOST_STACKS or tracee.tid == self._leader:
             thread.stacks.append(self._frames(tracee.process(), tracee.tid, registers))
 
@@ -124,20 +126,18 @@ class Sampler:
     def common_stack(self) -> tuple[Frame, ...]:
         """The outermost frames that all samples of the most telling thread share, innermost first.
 
-        The busiest thread tells most; where none is, the innermost process does: a leader in wait4 waits for it.
+        The busiest thread tells most; where none is busy, one that does not wait for a child.
         """
         candidates = {tid: thread for tid, thread in self._threads.items() if thread.stacks}
         if not candidates:
             return ()
-        tid = max(
-            candidates,
-            key=lambda t: (
-                candidates[t].cpu_s > TICK_S,
-                candidates[t].cpu_s > TICK_S and candidates[t].cpu_s,
-                t == self._leader,
-            ),
-        )
-        return _common(candidates[tid].stacks)
+
+        def weight(tid: int) -> tuple[float, bool, bool]:
+            thread = candidates[tid]
+            busy_s = thread.cpu_s if thread.cpu_s > TICK_S else 0.0
+            return busy_s, thread.system_call not in (WAIT4, WAITID), tid == self._leader
+
+        return _common(candidates[max(candidates, key=weight)].stacks)
 
 
 def _common(stacks: list[tuple[Frame, ...]]) -> tuple[Frame, ...]:

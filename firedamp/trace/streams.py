@@ -32,7 +32,9 @@ class Opened:
     def captured(self, number: int, limit: int) -> bytes:
         """What the program wrote to stream `number`; empty when it went elsewhere."""
         descriptor = self._capturing.get(number)
-        return b"" if descriptor is None else os.pread(descriptor, limit, 0)
+        if descriptor is None:
+            return b""
+        return os.pread(descriptor, min(limit, os.fstat(descriptor).st_size), 0)
 
     def pipes(self) -> frozenset[str]:
         """The pipes ("pipe:[inode]") that the program was given: others may hold their ends."""

@@ -9,7 +9,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -52,7 +52,7 @@ class Tracer:
             raise UsageError(f"{execution.folder}: is no folder; a program needs one to run in")
         program = launch.find_program(execution.argv, dict(execution.environment), execution.folder)
         with Opened(execution, descriptors) as opened:
-            run = Run(execution, opened.pipes(), self._clock, self._unwinder)
+            run = Run(execution, opened.pipes, self._clock, self._unwinder)
             pid = self._start(execution, program, opened, run)
             try:
                 run.follow()
@@ -92,7 +92,9 @@ class Tracer:
 class Run:
     """One execution under way."""
 
-    def __init__(self, execution: Execution, outside: frozenset[str], clock: Clock, unwinder: Unwinder) -> None:
+    def __init__(
+        self, execution: Execution, outside: Callable[[], frozenset[str]], clock: Clock, unwinder: Unwinder
+    ) -> None:
         self._execution = execution
         self._outside = outside  # pipes whose other end somebody beyond the run may hold
         self._clock = clock
@@ -400,7 +402,7 @@ class Run:
 
     def _begin_sampling(self, limit: str) -> None:
         self._verdict = TimedOut(limit=limit, stall=Stall.WAITING)
-        self._sampler = Sampler(limit, self._leader, self._tracees, self._frames, self._outside)
+        self._sampler = Sampler(limit, self._leader, self._tracees, self._frames, self._outside())
 
     def _finish_sampling(self, sampler: Sampler) -> None:
         self._verdict = TimedOut(limit=sampler.limit, stall=sampler.stall())

@@ -46,6 +46,7 @@ def _answer(tracer: Tracer, request: wire.Request, descriptors: list[int]) -> wi
 def main(connection: socket.socket) -> None:
     tracer = Tracer()
     gc.freeze()
+    gc.set_threshold(50_000)  # a run makes few cycles; a collection in its midst takes as long as an execve
     while True:
         try:
             request, descriptors = wire.receive(connection)

@@ -338,7 +338,8 @@ def test_programs_get_default_dispositions_and_an_empty_mask(run: Run, number: i
 def filter_program(action: str) -> str:
     return r"""
     int main(void) {
-        struct sock_filter f[] = {{0x20, 0, 0, 0}, {0x15, 0, 1, SYS_getppid}, {6, 0, 0, ACTION}, {6, 0, 0, SECCOMP_RET_ALLOW}};
+        struct sock_filter f[] = {
+            {0x20, 0, 0, 0}, {0x15, 0, 1, SYS_getppid}, {6, 0, 0, ACTION}, {6, 0, 0, SECCOMP_RET_ALLOW}};
         struct sock_fprog p = {4, f};
         prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &p)) return 9;
@@ -537,9 +538,17 @@ def test_a_wild_access_is_told(run: Run, statement: str, access: Access, address
 
 
 RECURSION = r"""
-__attribute__((noinline, noclone)) long deep(long n) { volatile char pad[SIZE]; pad[0] = n; return deep(n + 1) + pad[0]; }
+__attribute__((noinline, noclone)) long deep(long n) {
+    volatile char pad[SIZE];
+    pad[0] = n;
+    return deep(n + 1) + pad[0];
+}
 void *thread(void *_) { return (void *)deep(1); }
-int main(int argc, char **argv) { if (argc > 1) { pthread_t t; pthread_create(&t, 0, thread, 0); pthread_join(t, 0); } return deep(1); }
+int main(int argc, char **argv) {
+    pthread_t t;
+    if (argc > 1) { pthread_create(&t, 0, thread, 0); pthread_join(t, 0); }
+    return deep(1);
+}
 """
 
 
@@ -621,7 +630,7 @@ def test_the_stack_of_a_normal_exit(run: Run) -> None:
 @pytest.mark.parametrize(
     ("body", "stall"),
     [
-        ("pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER; int main(void) { pthread_mutex_lock(&m); pthread_mutex_lock(&m); }",
+        ("pthread_mutex_t m; int main(void) { pthread_mutex_lock(&m); pthread_mutex_lock(&m); }",
          Stall.DEADLOCK),
         ("int main(void) { int p[2]; char c; pipe(p); read(p[0], &c, 1); }", Stall.DEADLOCK),
         ("int main(void) { int p[2]; char c; pipe(p); if (fork() == 0) read(p[0], &c, 1); wait(0); }", Stall.DEADLOCK),
@@ -697,7 +706,8 @@ from pathlib import Path
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution
 with Executor() as executor:
-    executor.run(Execution(argv=tuple(sys.argv[1:]), environment=tuple(os.environ.items()), folder=Path.cwd(), inherit_streams=True))
+    environment = tuple(os.environ.items())
+    executor.run(Execution(argv=tuple(sys.argv[1:]), environment=environment, folder=Path.cwd(), inherit_streams=True))
 """
 
 
@@ -733,7 +743,7 @@ def test_what_cannot_be_run_is_a_usage_error(executor: Executor, folder: Path) -
             executor.run(execution("./busy", folder=folder))
     with pytest.raises(UsageError, match="too long"):
         executor.run(execution("true", "x" * 200_000, folder=folder))
-    with pytest.raises(UsageError, match="too long|shorten"):
+    with pytest.raises(UsageError, match="shorten"):
         executor.run(execution("true", *["x" * 100_000] * 60, folder=folder))
     with pytest.raises(UsageError, match="no folder"):
         executor.run(execution("true", folder=folder / "nowhere"))
