@@ -1,5 +1,7 @@
 """Oracle of runs under faults: after the fault the program does not come to its end, while the clean run does."""
 
+from collections import Counter
+
 from firedamp.finding import Detection, Severity
 from firedamp.guards.fatal import stack_lines
 from firedamp.guards.faults_effect import evidence, fault_frame, fault_name, fault_place
@@ -13,6 +15,7 @@ KINDS = {
     Stall.BUSY: ("hang", 835),
     Stall.WAITING: ("hang", 835),
 }
+ENDLESS = 100  # hits of one fault at one site: nobody who means to give up tries so often
 
 
 def judge(outcome: Outcome) -> tuple[Detection, ...]:
@@ -20,7 +23,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
         return ()
     if outcome.baseline is not None and isinstance(outcome.baseline.ending, TimedOut):
         return ()  # it never ends: no doing of the fault's
-    kind, cwe = KINDS[outcome.ending.stall]
+    kind, cwe = KINDS[stall(outcome, outcome.ending)]
     strike = outcome.strikes[0]
     ends = "; the clean run ends" if outcome.baseline is not None else ""
     stuck = innermost_own(outcome.stall_stack)
@@ -35,11 +38,17 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
             place=(function_name(stuck),) if stuck is not None else fault_place(strike),
             frame=frame,
             message=f"{fault_name(outcome)}: still in {where(frame)} after {outcome.wall_s:.1f} s "
-            f"({outcome.ending.stall.value}){ends}",
+            f"({stall(outcome, outcome.ending).value}){ends}",
             evidence=evidence(outcome, *stack_lines(outcome.stall_stack)),
             stack=outcome.stall_stack or strike.stack,
         ),
     )
+
+
+def stall(outcome: Outcome, ending: TimedOut) -> Stall:
+    """Between two tries of an endless retry a program may look asleep: the faults themselves are the better witness."""
+    hits = Counter(strike.site for strike in outcome.strikes)
+    return Stall.LIVELOCK if max(hits.values()) >= ENDLESS else ending.stall
 
 
 GUARD = Guard(name="faults-hang", needs=frozenset({Armed.FAULTS, Armed.CLOCK}), judge=judge)

@@ -1,0 +1,250 @@
+"""Sweeps of real programs: bad ones beside their fixed twins, and Debian's own commands with what is known of them."""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from firedamp import guards
+from firedamp.engine import Attempt, Job, Progress
+from firedamp.errors import UsageError
+from firedamp.finding import Detection, Standing
+from firedamp.outcome import Exited
+from firedamp.reproducer import Reproducer
+from firedamp.target import InputMode, Limits, Target, TargetKind
+from inject import ENGINE
+from inject.policy import parse
+from inject.single import run_once
+
+pytestmark = [pytest.mark.needs("ptrace"), pytest.mark.needs("seccomp")]
+
+ERRORS = Path(__file__).parents[1] / "targets" / "errors"
+LINES = "".join(f"{number}\n" for number in range(1, 2001))
+
+
+@dataclass(slots=True)
+class Swept:
+    progress: Progress = field(default_factory=Progress)
+    attempts: list[Attempt] = field(default_factory=list)
+    judged: list[tuple[Detection, Attempt]] = field(default_factory=list)
+
+    def kinds(self, standing: Standing = Standing.FINDING) -> set[str]:
+        return {detection.kind for detection, _ in self.judged if detection.standing is standing}
+
+    def first(self, kind: str) -> tuple[Detection, Attempt]:
+        return next(pair for pair in self.judged if pair[0].kind == kind and pair[0].standing is Standing.FINDING)
+
+    def findings(self) -> str:
+        return "\n".join(each.message for each, _ in self.judged if each.standing is Standing.FINDING)
+
+
+def target(folder: Path, *argv: str, **facts: object) -> Target:
+    (folder / "in.txt").write_text(LINES)
+    given: dict[str, object] = {"input": InputMode.NONE, **facts}
+    return Target(name="tool", kind=TargetKind.COMMAND, root=folder, command=argv, **given)  # type: ignore[arg-type]
+
+
+def sweep(
+    swept_target: Target, *syscalls: str, errnos: tuple[str, ...] = (), workers: int = 1, **facts: object
+) -> Swept:
+    swept = Swept()
+    job = Job(
+        target=swept_target,
+        results=swept_target.root / "results",
+        workers=workers,
+        options={"syscalls": syscalls, "errnos": errnos},
+        **facts,  # type: ignore[arg-type]
+    )
+    for attempt in ENGINE.search(job, swept.progress):
+        swept.attempts.append(attempt)
+        swept.judged.extend((detection, attempt) for detection in guards.judge(attempt.outcome))
+    return swept
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """tests/targets/errors, each as NAME and as NAME.fixed."""
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc")
+    folder = tmp_path_factory.mktemp("errors")
+    for source in ERRORS.glob("*.c"):
+        for suffix, flags in (("", ()), (".fixed", ("-DFIXED",))):
+            output = folder / (source.stem + suffix)
+            subprocess.run(["gcc", "-O1", "-g", "-pthread", *flags, "-o", output, source], check=True)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "function", "syscalls"),
+    [
+        ("unchecked_write", "silent-success", "save", ("write",)),
+        ("swallowed_read", "swallowed-error", "main", ("read",)),
+        ("rewrite_in_place", "wrong-state", "main", ("write", "fsync", "open", "rename", "unlink")),
+        ("ignored_setuid", "privilege", "main", ("setuid",)),
+        ("unchecked_malloc", "segv-null", "main", ("brk", "mmap")),
+        ("endless_retry", "livelock", "main", ("read",)),
+        ("deadlock_lock", "deadlock", "load", ("open",)),
+    ],
+)
+def test_a_bad_program_is_found_and_its_twin_is_not(
+    programs: Path, tmp_path: Path, name: str, kind: str, function: str, syscalls: tuple[str, ...]
+) -> None:
+    (tmp_path / "state.txt").write_text("old\n")
+    errnos = ("EIO",) if kind in ("livelock", "deadlock") else ()  # each costs its two seconds
+    bad = sweep(target(tmp_path, str(programs / name)), *syscalls, errnos=errnos)
+    assert bad.kinds() == {kind}, bad.findings()
+    detection, attempt = bad.first(kind)
+    assert detection.frame is not None and detection.frame.function == function
+    assert detection.frame.file == str(ERRORS / f"{name}.c")
+    assert kind in {each.kind for each in guards.judge(ENGINE.replay(attempt.reproducer, None))}
+    good = sweep(target(tmp_path, str(programs / f"{name}.fixed")), *syscalls)
+    assert good.progress.done > 0 and good.progress.complete
+    assert good.kinds() == set(), good.findings()
+
+
+def test_an_ignored_close_is_a_hint(programs: Path, tmp_path: Path) -> None:
+    bad = sweep(target(tmp_path, str(programs / "ignored_close")), "close", "write")
+    assert (bad.kinds(), bad.kinds(Standing.HINT)) == (set(), {"silent-success"})
+    good = sweep(target(tmp_path, str(programs / "ignored_close.fixed")), "close", "write")
+    assert good.progress.done > 0 and not good.judged
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs uid 0, which has a name everywhere")
+def test_a_lookup_with_a_fall_back_is_benign(programs: Path, tmp_path: Path) -> None:
+    swept = sweep(target(tmp_path, str(programs / "lookup_fallback")), "openat", "read")
+    assert swept.kinds() == set(), swept.findings()
+    assert swept.kinds(Standing.BENIGN) == {"silent-success"}
+
+
+def test_the_reproducer_is_a_policy_for_a_person_and_replays_alone(programs: Path, tmp_path: Path) -> None:
+    swept = sweep(target(tmp_path, str(programs / "unchecked_write")), "write")
+    detection, attempt = swept.first("silent-success")
+    text = attempt.reproducer.payload.decode()
+    assert text.startswith("# firedamp policy 1\n") and "save in unchecked_write+0x" in text
+    assert "unchecked_write.c:" in text and len(parse(text).rules) == 1
+    outcome = ENGINE.replay(attempt.reproducer, None)
+    assert detection.identity("tool") in {each.identity("tool") for each in guards.judge(outcome)}
+    assert outcome.baseline is not None and outcome.baseline.ending == Exited(status=0)
+    harmless = Reproducer(engine="inject", target=attempt.reproducer.target, payload=b"# firedamp policy 1\n")
+    assert guards.judge(ENGINE.replay(harmless, None)) == ()
+
+
+def test_what_is_counted_adds_up_and_the_users_files_stay(tmp_path: Path) -> None:
+    swept = sweep(target(tmp_path, "cp", "in.txt", "out.txt"))
+    progress = swept.progress
+    assert progress.complete and progress.sites >= 5 and progress.skips["start-up of the dynamic loader"] > 10
+    assert progress.faults == progress.planned == progress.executions == progress.done == len(swept.attempts)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt"] and (tmp_path / "in.txt").read_text() == LINES
+    assert all(attempt.outcome.strikes for attempt in swept.attempts)
+
+
+def test_two_workers_find_what_one_finds(programs: Path, tmp_path: Path) -> None:
+    command = target(tmp_path, "cat", "in.txt", "in.txt", "in.txt", stdout="out.txt")
+    found = [{attempt.reproducer.payload for attempt in sweep(command, workers=workers).attempts} for workers in (1, 2)]
+    assert found[0] == found[1] and len(found[0]) > 50
+
+
+def test_a_bounded_sweep_says_that_it_is_not_complete(tmp_path: Path) -> None:
+    command = target(tmp_path, "cat", "in.txt")
+    few = sweep(command, runs=3)
+    assert few.progress.done == 3 and few.progress.planned > 3 and not few.progress.complete
+    stopped = sweep(command, stopping=lambda: True)
+    assert stopped.progress.done == 0 and not stopped.progress.complete
+
+
+def test_a_vacuous_sweep_says_so(tmp_path: Path) -> None:
+    swept = sweep(target(tmp_path, "true"), "fsync")
+    assert swept.progress.complete and swept.progress.sites == 0
+    assert any("nothing could be made to fail" in note for note in swept.progress.notes)
+
+
+def test_output_with_time_and_chance_in_it_is_not_judged(tmp_path: Path) -> None:
+    script = "mktemp -u; date +%s.%N > stamp; cat in.txt > copy || exit 1"
+    swept = sweep(target(tmp_path, "sh", "-c", script), "read", "close")
+    assert swept.kinds() == set(), swept.findings()
+    assert any("stamp" in note and "stdout" in note for note in swept.progress.notes)
+
+
+def test_what_our_confinement_refuses_is_reported_as_ours(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    inside = tmp_path / "inside"
+    outside.mkdir()
+    inside.mkdir()
+    swept = sweep(target(inside, "sh", "-c", f"echo x > {outside}/file; cat in.txt"), "read")
+    (refusal,) = swept.attempts[0].outcome.refusals
+    assert (refusal.syscall, refusal.path) == ("openat", f"{outside}/file") and not list(outside.iterdir())
+    assert any("our own confinement" in note for note in swept.progress.notes)
+
+
+def test_a_program_that_does_not_end_by_itself_is_refused(tmp_path: Path) -> None:
+    sleeping = target(tmp_path, "sleep", "60", limits=Limits(wall_s=0.3))
+    with pytest.raises(UsageError, match="does not end within"):
+        sweep(sleeping)
+    with pytest.raises(UsageError, match="did you mean"):
+        sweep(target(tmp_path, "true"), "wriet")
+
+
+def test_one_run_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "in.txt").write_text("data\n")
+    monkeypatch.chdir(tmp_path)
+    policy = parse('read: path sub "/in.txt" then deny[eio] once\ncopy_file_range: true then deny[enosys]')
+    outcome, report = run_once(("cp", "in.txt", "copy"), parse("copy_file_range: true then deny[enosys]"))
+    assert outcome.ending == Exited(status=0) and (tmp_path / "copy").read_text() == "data\n" and report.fired[0] >= 1
+    outcome, report = run_once(("cat", "in.txt"), policy)
+    said = capfd.readouterr()
+    assert outcome.ending == Exited(status=1) and "Input/output error" in said.err and said.out == ""
+    assert report.fired[0] == 1 and outcome.strikes[0].stack[0].function == "read"
+    run_once(("touch", "new"), policy, workdir=tmp_path)
+    assert not (tmp_path / "new").exists()
+
+
+BAD = [
+    ("openssl", "openssl dgst -sha256 -out out.txt in.txt", None, "write", "silent-success"),
+    ("msgfmt", "msgfmt -o out.mo in.po", None, "write", "silent-success"),
+    ("busybox", "busybox sort -r -o out.txt in.txt", None, "write", "silent-success"),
+    ("perl", "perl -ne print in.txt", "out.txt", "write", "silent-success"),
+    ("lua5.4", "lua5.4 -e print(1)", "out.txt", "write", "silent-success"),
+    ("hexdump", "hexdump -C in.txt", "out.txt", "read", "swallowed-error"),
+    ("dash", "dash script.sh", None, "write", "swallowed-error"),
+]
+QUICK = ("perl", "busybox", "dash")
+SOUND = [
+    "cat in.txt", "cp in.txt out.txt", "tee out.txt", "dd if=in.txt of=out.txt bs=512", "split -l 300 in.txt",
+    "sha256sum in.txt", "gzip -n in.txt", "gunzip in.gz", "sed s/1/2/ in.txt", "sed -i s/1/2/ in.txt", "grep 1 in.txt",
+    "m4 in.txt", "ls -l",
+]  # fmt: skip
+PO = 'msgid ""\nmsgstr "Content-Type: text/plain; charset=UTF-8\\n"\n\nmsgid "a"\nmsgstr "b"\n'
+CALLS = ("read", "write", "open", "close", "fsync", "rename", "copy_file_range", "getdents", "unlink")
+
+
+@pytest.mark.parametrize(
+    ("tool", "command", "stdout", "syscall", "kind"),
+    [pytest.param(*row, id=row[0], marks=() if row[0] in QUICK else pytest.mark.slow) for row in BAD],
+)
+def test_known_bad_commands(
+    tmp_path: Path, tool: str, command: str, stdout: str | None, syscall: str, kind: str
+) -> None:
+    if shutil.which(tool) is None:
+        pytest.skip(f"needs {tool}")
+    (tmp_path / "in.po").write_text(PO)
+    (tmp_path / "script.sh").write_text("echo hello > out.txt; exit 0\n")
+    swept = sweep(target(tmp_path, *command.split(), stdout=stdout), syscall)
+    assert kind in swept.kinds(), swept.progress
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", SOUND)
+def test_sound_commands_have_no_finding(tmp_path: Path, command: str) -> None:
+    tool = command.split()[0]
+    if shutil.which(tool) is None:
+        pytest.skip(f"needs {tool}")
+    (tmp_path / "in.txt").write_text(LINES)
+    subprocess.run(["gzip", "-nk", "in.txt"], cwd=tmp_path, check=True)
+    (tmp_path / "in.txt.gz").rename(tmp_path / "in.gz")
+    stdin = "in.txt" if tool == "tee" else None
+    swept = sweep(target(tmp_path, *command.split(), stdin=stdin), *CALLS, workers=2)
+    assert swept.progress.done > 10 and swept.progress.complete
+    assert swept.kinds() == set(), swept.findings()

@@ -1,0 +1,133 @@
+"""The plan of a sweep, from hits made by hand: which runs, with which policies, and what is left out and why."""
+
+import subprocess
+import sys
+
+import pytest
+
+from firedamp.outcome import Frame
+from inject import syscalls
+from inject.census import Hit, in_loader
+from inject.policy import check, parse
+from inject.sweep import STARTUP, TEXT, Plan, Selection, names_of, plan, policy_text
+from inject.syscalls import CallFacts
+
+FOLDER = "/room/work"
+FILE = CallFacts(descriptor_kind="file", open_flags=1)
+
+
+def hit(syscall: str, site: str, nth: int = 1, path: str | None = f"{FOLDER}/out", **facts: object) -> Hit:
+    given: dict[str, object] = {
+        "fd": 3, "open_flags": 1, "errnos": syscalls.plausible(syscall, FILE), "startup": False, "result": 0, **facts,
+    }  # fmt: skip
+    return Hit(syscall=syscall, site=site, nth=nth, path=path, **given)  # type: ignore[arg-type]
+
+
+def planned(*hits: Hit, program: str | None = None, **selection: object) -> Plan:
+    steady = frozenset(each.path for each in hits if each.path is not None)
+    return plan(hits, FOLDER, steady, Selection(**selection), program)  # type: ignore[arg-type]
+
+
+def rules(made: Plan, errno: str, *, lasting: bool) -> list[tuple[str, ...]]:
+    return [fault.rules for fault in made.faults if fault.errno.name == errno and fault.lasting is lasting]
+
+
+WRITES = tuple(hit("write", "aaaaaaaa", nth) for nth in range(1, 8))
+
+
+def test_the_first_second_and_last_hit_stand_for_a_site() -> None:
+    made = planned(*WRITES, errnos=frozenset({"EIO"}))
+    assert rules(made, "EIO", lasting=False) == [
+        (f'write: site eq "aaaaaaaa" then deny[eio] when {nth}',) for nth in (1, 2, 7)
+    ]
+    assert made.sites == 1
+
+
+def test_what_lasts_is_the_state_of_the_file_system_and_not_of_the_site() -> None:
+    made = planned(
+        hit("write", "bbbbbbbb", path="/memfd:stdout (deleted)", fd=1), *WRITES, errnos=frozenset({"ENOSPC"})
+    )
+    assert rules(made, "ENOSPC", lasting=True) == [
+        ('write: path match "$CWD" then deny[enospc] when 1+',),
+        ('write: path match "$CWD" then deny[enospc] when 2+',),
+    ]  # of the last hit nothing comes later: that is the same as once
+
+
+def test_an_unreadable_file_stays_so_and_other_files_do_not() -> None:
+    reads = (hit("read", "aaaaaaaa", path=f"{FOLDER}/a"), hit("read", "bbbbbbbb"), hit("read", "bbbbbbbb", 2))
+    made = planned(*reads, errnos=frozenset({"EIO"}))
+    assert rules(made, "EIO", lasting=True) == [('read: path eq "$CWD/out" then deny[eio] when 1+',)]
+
+
+def test_names_that_another_run_would_not_know_again_leave_the_site() -> None:
+    hits = (hit("read", "aaaaaaaa"), hit("read", "aaaaaaaa", 2))
+    made = plan(hits, FOLDER, frozenset(), Selection(errnos=frozenset({"EIO"})))
+    assert rules(made, "EIO", lasting=True) == [('read: site eq "aaaaaaaa" then deny[eio] when 1+',)]
+
+
+def test_a_full_table_is_full_for_every_file() -> None:
+    opens = [hit("openat", site, path=f"{FOLDER}/{site}", fd=-100) for site in ("aaaaaaaa", "bbbbbbbb", "cccccccc")]
+    made = planned(*opens, errnos=frozenset({"EMFILE"}))
+    assert rules(made, "EMFILE", lasting=True) == [
+        ("openat: true then deny[emfile] when 1+",),
+        ("openat: true then deny[emfile] when 2+",),
+    ]
+
+
+def test_memory_that_is_gone_is_gone_for_brk_and_mmap() -> None:
+    asks = (hit("brk", "aaaaaaaa", path=None, fd=None), hit("mmap", "bbbbbbbb", path=None, fd=-1))
+    made = planned(*asks, errnos=frozenset({"ENOMEM"}))
+    (first,) = rules(made, "ENOMEM", lasting=True)
+    assert first == (
+        "brk: true then deny[enomem] when 1+",
+        "mmap: true then deny[enomem] when 1+",
+        "mremap: true then deny[enomem] when 1+",
+    )
+
+
+def test_what_is_left_out_is_counted_with_its_reason() -> None:
+    text = hit("read", "cccccccc", path="/usr/bin/tool")
+    hits = (hit("read", "aaaaaaaa", startup=True), hit("read", "bbbbbbbb"), text)
+    made = planned(*hits, program="/usr/bin/tool", errnos=frozenset({"EIO"}))
+    assert {fault.hit.site for fault in made.faults} == {"bbbbbbbb"} and made.sites == 1
+    assert made.skips == {STARTUP: 1, TEXT: 1}
+    everything = planned(*hits, program="/usr/bin/tool", errnos=frozenset({"EIO"}), startup=True)
+    assert everything.sites == 3 and not everything.skips
+
+
+def test_a_call_that_fails_so_without_us_is_not_struck() -> None:
+    made = planned(hit("openat", "aaaaaaaa", result=-2), errnos=frozenset({"ENOENT", "EIO"}))
+    assert {fault.errno.name for fault in made.faults} == {"EIO"} and sum(made.skips.values()) == 1
+
+
+def test_filters_take_names_families_and_classes() -> None:
+    assert names_of(("write",)) >= {"write", "pwrite64", "writev"}
+    assert "openat" in names_of(("%file",)) and names_of(("brk",)) == {"brk"}
+    assert planned(*WRITES, syscalls=names_of(("read",))).faults == ()
+    with pytest.raises(KeyError, match="did you mean"):
+        names_of(("wriet",))
+
+
+def test_every_reproducer_is_a_policy_that_is_carried_out_whatever_the_command_looks_like() -> None:
+    frame = Frame(module="/bin/to\nol", offset=16, function="save", file="/src/s.c", line=7, own=True)
+    for fault in planned(*WRITES, hit("openat", "dddddddd", path=f"{FOLDER}/a b", fd=-100, open_flags=0o101)).faults:
+        text = policy_text(fault, ("tool", "a\nwrite: true then permit", "\x1b[2J"), (frame,))
+        assert text.startswith("# firedamp policy 1\n")
+        assert len(check(parse(text)).rules) == len(fault.rules)
+        assert "save in to\\nol+0x10 (s.c:7)" in text
+
+
+def test_the_loader_is_known_by_the_outermost_frame() -> None:
+    loader = Frame(module="/lib64/ld-linux-x86-64.so.2", offset=1)
+    program = Frame(module="/bin/tool", offset=1, own=True)
+    assert in_loader((loader, loader)) and not in_loader((loader, program)) and not in_loader(())
+
+
+def test_the_engine_is_light_until_it_is_used() -> None:
+    code = (
+        "import sys, inject; from firedamp.engine import load; assert load('inject') is inject.ENGINE; "
+        "heavy = {'ptrace', 'atheris', 'elftools', 'inject.engine', 'firedamp.run'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
