@@ -20,8 +20,8 @@ from firedamp.reproducer import Payload, Reproducer
 from firedamp.store import Store
 
 REPLAYS = 3  # of each new signature
-SHRINK_S, SHRINK_CALLS = 8.0, 300  # for one finding
-SHRINK_ALL_S = 24.0  # for all findings of a run: less than a person waits for
+SHRINK_S, SHRINK_CALLS = 5.0, 300  # for one finding
+SHRINK_ALL_S = 15.0  # for all findings of a run: less than a person waits for
 UNEXPLAINED = Detection(
     guard="campaign",
     kind="signal-UNKNOWN",

@@ -76,7 +76,10 @@ def fuzz_words(name: str, progress: Progress, found: Callable[[], int], time_s: 
     started = time.monotonic()
 
     def words() -> str:
-        spent = f"{time.monotonic() - started:.0f} s" + (f" of {time_s:.0f} s" if time_s else "")
+        now = time.monotonic() - started
+        spent = f"{now:.0f} s" + (f" of {time_s:.0f} s" if time_s else "")
+        if time_s and now > time_s + 1:
+            return f"{name}: {now:.0f} s, the search is over: confirming and shrinking {found()} findings"
         return (
             f"{name}: {spent}, {progress.executions:,} executions ({progress.executions_per_s:,.0f}/s), "
             f"{progress.edges:,} edges, corpus {progress.corpus:,}, {found()} findings"

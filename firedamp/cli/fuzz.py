@@ -49,7 +49,7 @@ def command(
     from firedamp.cli.interruption import Interruption
     from firedamp.cli.results import exit_code, write_json, write_table
     from firedamp.cli.session import Session, say
-    from firedamp.finding import Finding
+    from firedamp.finding import Finding, State
     from firedamp.report import document, text
     from firedamp.target import Profile
 
@@ -66,7 +66,8 @@ def command(
     found: list[Finding] = []
 
     def on_finding(finding: Finding, fresh: bool) -> None:
-        found.append(finding)
+        if finding.state is not State.UNCONFIRMED:
+            found.append(finding)
         display.tell(text.headline(finding, root=session.root))
 
     with Interruption() as interruption, session.store() as store:

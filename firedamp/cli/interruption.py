@@ -20,7 +20,8 @@ class Interruption:
 
     def __enter__(self) -> Self:
         for number in SIGNALS:
-            if signal.getsignal(number) is not signal.SIG_IGN:  # nohup stays nohup
+            # nohup stays nohup. SIGINT is ignored in background jobs of a script, which means Ctrl-C, not kill -INT.
+            if number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
                 self._before[number] = signal.signal(number, self._hear)
         return self
 

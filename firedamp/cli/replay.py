@@ -83,6 +83,7 @@ def command(
                     memory=memory,
                 )
                 reproducer, claim, path = _policy(Path(words[0]), target)
+            replayer.remember = dashed is None
             code = _replay(session, replayer, reproducer, claim, path, times=times, as_json=as_json)
     return INTERRUPTED if interruption.stopping() else code
 
@@ -134,28 +135,9 @@ def _replay(
     from firedamp.cli.results import CLEAN, FOUND, write, write_json
 
     verdict = replayer.check(reproducer, claim, path, times=times)
-    if claim is not None:
-        _remember(session, claim, verdict.came_back)
     if as_json:
         n, m = verdict.came_back
         write_json(session, verdict.findings, came_back=n, runs=m, words=verdict.words)
     else:
         write(verdict.words)
     return FOUND if verdict.findings else CLEAN
-
-
-def _remember(session: "Session", claim: "Claim", came_back: tuple[int, int]) -> None:
-    """The database learns what the replay showed, where it knows the finding."""
-    from firedamp.finding import State
-    from firedamp.store import NAME
-
-    if not (session.results / NAME).exists():
-        return
-    with session.store() as store:
-        known = store.find(claim.id)
-        if known is None:
-            return
-        if came_back[0]:
-            store.confirm(claim.id, *came_back)
-        elif known.state in (State.NEW, State.KNOWN):
-            store.set_state(claim.id, State.FIXED)

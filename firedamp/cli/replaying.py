@@ -33,6 +33,7 @@ class Replayer:
         self._compiler = compiler
         self._unguarded = unguarded
         self._stopping = stopping
+        self.remember = False  # whether the database learns what a replay showed of its finding
         self._builds: dict[tuple[Target, Profile], Build | None] = {}
 
     def replay(self, path: Path, *, times: int) -> Verdict:
@@ -41,6 +42,8 @@ class Replayer:
 
     def check(self, reproducer: Reproducer, claim: Claim | None, path: Path, *, times: int) -> Verdict:
         confirmation = self.confirm(reproducer, times=times)
+        if self.remember and claim is not None:
+            self._record(claim, confirmation.of(claim.id))
         order = sorted(confirmation.detections, key=lambda name: (claim is None or name != claim.id, name))
         findings = tuple(self.finding(reproducer, confirmation, name, path) for name in order)
         expected = claim.id if claim is not None else (order[0] if order else "")
@@ -62,11 +65,9 @@ class Replayer:
 
     def finding(self, reproducer: Reproducer, confirmation: Confirmation, name: str, path: Path) -> Finding:
         """As the database knows it, else as it was seen just now."""
-        if (self._session.results / DATABASE).exists():
-            with self._session.store() as store:
-                known = store.find(name)
-            if known is not None:
-                return known
+        known = self._known(name)
+        if known is not None:
+            return known
         n, m = confirmation.of(name)
         return Finding(
             id=name,
@@ -79,6 +80,22 @@ class Replayer:
             reproducer=str(path.absolute()),
             first_seen="",
         )
+
+    def _known(self, name: str) -> Finding | None:
+        if not (self._session.results / DATABASE).exists():
+            return None
+        with self._session.store() as store:
+            return store.find(name)
+
+    def _record(self, claim: Claim, came_back: tuple[int, int]) -> None:
+        known = self._known(claim.id)
+        if known is None:
+            return
+        with self._session.store() as store:
+            if came_back[0]:
+                store.confirm(claim.id, *came_back)
+            elif known.state in (State.NEW, State.KNOWN):
+                store.set_state(claim.id, State.FIXED)
 
 
 def _words(claim: Claim | None, confirmation: Confirmation, findings: tuple[Finding, ...]) -> str:

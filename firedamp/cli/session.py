@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from firedamp.errors import UsageError
-from firedamp.project import Config, Sweep, search
+from firedamp.project import Config, Sweep, find, search
 from firedamp.store import NAME as DATABASE
 from firedamp.store import Store
 from firedamp.suggestion import did_you_mean
@@ -18,18 +18,18 @@ from firedamp.target import MEBIBYTE, Build, InputMode, Limits, Profile, Target,
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
+    """`root` is the project's folder: of the configuration that holds here, or that lies above the results."""
+
     config: Config
     results: Path
+    root: Path
 
     @classmethod
     def open(cls, results: Path | None) -> Self:
         config = search(Path.cwd())
-        folder = results if results is not None else config.root / "results"
-        return cls(config=config, results=Path(os.path.normpath(folder.absolute())))
-
-    @property
-    def root(self) -> Path:
-        return self.config.root
+        folder = Path(os.path.normpath((results or config.root / "results").absolute()))
+        above = find(folder) if config.path is None else config.path
+        return cls(config=config, results=folder, root=above.parent if above is not None else config.root)
 
     def store(self) -> Store:
         return Store(self.results / DATABASE)

@@ -58,7 +58,7 @@ def command(
     from firedamp.cli.results import exit_code, write_json, write_table
     from firedamp.cli.session import Session, command_target, overridden, say
     from firedamp.errno_name import check_errno
-    from firedamp.finding import Finding
+    from firedamp.finding import Finding, State
     from firedamp.project import Sweep
     from firedamp.report import document, text
 
@@ -85,7 +85,8 @@ def command(
     found: list[Finding] = []
 
     def on_finding(finding: Finding, fresh: bool) -> None:
-        found.append(finding)
+        if finding.state is not State.UNCONFIRMED:
+            found.append(finding)
         display.tell(text.headline(finding, root=session.root))
 
     with Interruption() as interruption, session.store() as store:

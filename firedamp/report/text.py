@@ -69,7 +69,7 @@ def headline(finding: Finding, *, root: Path) -> str:
     """One line: what, where, how sure."""
     n, m = finding.confirmed
     detection = finding.detection
-    what = f"{detection.kind} in {where(detection, root)}"
+    what = f"{detection.kind} in {where(detection, root)}" + (f": {detection.message};" if detection.message else " ")
     return f"{finding.id}  {what}  {detection.severity}, came back {n} of {m}, {finding.state}"
 
 
