@@ -162,10 +162,14 @@ class _Lines:
 
     def find(self, address: int) -> tuple[str, int] | None:
         index = bisect.bisect_right(self._starts, address) - 1
-        if index < 0:
+        if index < 0 or address >= self._rows[index][1]:
             return None
-        _, end, file, line = self._rows[index]
-        return (self._file(file), line) if address < end and line else None
+        # A compiler writes line 0 for what it made up itself, such as the failing end of a canary's check; what stands
+        # before it is the end of the function.
+        while index > 0 and not self._rows[index][3] and self._rows[index - 1][1] == self._rows[index][0]:
+            index -= 1
+        _, _, file, line = self._rows[index]
+        return (self._file(file), line) if line else None
 
     def _read_rows(self) -> Iterator[tuple[int, int, int, int]]:
         previous: Any = None
