@@ -20,7 +20,7 @@ from firedamp.unwind.reader import OMIT, Malformed, Reader
 EHDR = Struct("<6s10xHHIQQQIHHHHHH")
 PHDR = Struct("<IIQQQQQQ")
 SHDR = Struct("<IIQQQQIIQQ")
-PT_LOAD, PT_GNU_EH_FRAME, PF_X = 1, 0x6474E550, 1
+PT_LOAD, PT_GNU_EH_FRAME, PF_X, SHT_NOBITS = 1, 0x6474E550, 1, 8  # elf(5)
 MAGIC = b"\x7fELF\x02\x01"  # 64 bits, little-endian
 EM_X86_64 = 62
 PAGE = 4096
@@ -45,6 +45,7 @@ class Segment:
 @dataclass(frozen=True, slots=True)
 class SectionHeader:
     name: bytes
+    kind: int
     address: int
     offset: int
     size: int
@@ -102,6 +103,13 @@ class Image:
         found = self._entry(address)
         return found[1].start if found is not None else None
 
+    def section(self, name: bytes) -> tuple[int, bytes] | None:
+        """Virtual address and content, as they are in the file; None without such a section, or in memory."""
+        for header in self._section_headers:
+            if header.name == name and 0 < header.size <= SECTION_LIMIT_BYTES and header.kind != SHT_NOBITS:
+                return header.address, self._read(header.offset, header.size)
+        return None
+
     def _find_row(self, address: int) -> Row | None:
         found = self._entry(address)
         if found is None:
@@ -157,12 +165,10 @@ class Image:
 
     def _index_of_sections(self) -> Index | None:
         for name, debug in ((b".eh_frame", False), (b".debug_frame", True)):
-            for header in self._section_headers():
-                if header.name == name and 0 < header.size <= SECTION_LIMIT_BYTES:
-                    data = self._read(header.offset, header.size)
-                    index = _scan(Section(data, header.address, debug=debug))
-                    if index is not None:
-                        return index
+            found = self.section(name)
+            index = _scan(Section(found[1], found[0], debug=debug)) if found is not None else None
+            if index is not None:
+                return index
         return None
 
     def _load_headers(self) -> None:
@@ -177,19 +183,20 @@ class Image:
             Segment(kind, flags, offset, address, file_size) for kind, flags, offset, address, _, file_size, *_ in found
         )
 
-    def _section_headers(self) -> list[SectionHeader]:
+    @cached_property
+    def _section_headers(self) -> tuple[SectionHeader, ...]:
         offset, count, names_index = self._section_table
         if not offset or self._mapped:
-            return []
+            return ()
         table = self._read(offset, count * SHDR.size)
         raw = [SHDR.unpack_from(table, index * SHDR.size) for index in range(len(table) // SHDR.size)]
         if names_index >= len(raw):
-            return []
+            return ()
         names = self._read(raw[names_index][4], min(raw[names_index][5], SECTION_LIMIT_BYTES))
-        return [
-            SectionHeader(names[name : names.find(b"\0", name)], address, start, size)
-            for name, _, _, address, start, size, *_ in raw
-        ]
+        return tuple(
+            SectionHeader(names[name : max(names.find(b"\0", name), name)], kind, address, start, size)
+            for name, kind, _, address, start, size, *_ in raw
+        )
 
     def _rest_of_segment(self, address: int) -> bytes:
         for segment in self.segments:

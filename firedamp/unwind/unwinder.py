@@ -213,7 +213,7 @@ class _Walk:
             return None
 
     def _leave_leaf(self) -> int | None:
-        """Code that nothing is known of, or a jump to nowhere: a call leaves the caller's address on top of the stack."""
+        """Code that nothing is known of, or a jump to nowhere: a call leaves its place on top of the stack."""
         try:
             stack_pointer = self._register(STACK_POINTER)
             address = self.memory.word(stack_pointer)

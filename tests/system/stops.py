@@ -87,7 +87,7 @@ def trace(command: list[str], at_stop: Callable[[int, dict[int, int], Callable[[
         os.execvp(command[0], command)
     os.waitpid(pid, 0)
     libc.ptrace(PTRACE_SETOPTIONS, pid, None, OPTIONS)
-    memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+    memory = [os.open(f"/proc/{pid}/mem", os.O_RDONLY)]
     regs = (ctypes.c_uint64 * 27)()
     signal = 0
     while True:
@@ -102,10 +102,10 @@ def trace(command: list[str], at_stop: Callable[[int, dict[int, int], Callable[[
         libc.ptrace(PTRACE_GETREGS, pid, None, regs)
         named = dict(zip(USER_REGS, regs, strict=False))
         if named["orig_rax"] in (59, 322) and named["rax"] == 0:
-            os.close(memory)
-            memory = os.open(f"/proc/{pid}/mem", os.O_RDONLY)
+            os.close(memory.pop())
+            memory.append(os.open(f"/proc/{pid}/mem", os.O_RDONLY))
         registers = {number: named[name] for number, name in enumerate(DWARF)}
-        at_stop(pid, registers, lambda address, size: os.pread(memory, size, address))
+        at_stop(pid, registers, lambda address, size: os.pread(memory[0], size, address))
 
 
 def main() -> None:

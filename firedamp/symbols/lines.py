@@ -1,0 +1,147 @@
+"""Line tables (DWARF 2-5, by pyelftools): which line of which file an address comes from."""
+
+import os
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+Place = tuple[str, int]  # absolute path, line
+Range = tuple[int, int, Any]  # start, end, compilation unit
+SIZE_LIMIT_BYTES = 1 << 30  # of a file with debug information: pyelftools holds its sections in memory
+ADDRESS_FORMS = frozenset({"DW_FORM_addr", "DW_FORM_addrx", *(f"DW_FORM_addrx{n}" for n in (1, 2, 3, 4))})
+Row = tuple[int, str | None, int]  # address, file (None: nothing from here on), line
+
+
+class Lines:
+    """Lines of one file. Only the line table of the unit that is asked for is decoded, and kept."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tables: dict[int, tuple[list[int], list[Row]]] = {}
+
+    def find(self, address: int) -> Place | None:
+        # pyelftools answers bad bytes with a dozen kinds of exceptions, AttributeError and AssertionError among them
+        try:
+            return self._find(address)
+        except Exception:
+            return None
+
+    def _find(self, address: int) -> Place | None:
+        for unit in self._units(address):
+            starts, rows = self._table(unit)
+            index = bisect_right(starts, address) - 1
+            while index >= 0 and rows[index][1] is not None:
+                _, file, line = rows[index]
+                if file is not None and line:
+                    return file, line
+                index -= 1  # line 0: the compiler's own code, which belongs to what stands before it
+        return None
+
+    @cached_property
+    def _dwarf(self) -> Any:
+        from elftools.elf.elffile import ELFFile  # takes 50 ms, and many runs have no stack to name
+
+        if self._path.stat().st_size > SIZE_LIMIT_BYTES:
+            return None
+        with self._path.open("rb") as file:
+            elf = ELFFile(file)
+            return elf.get_dwarf_info(follow_links=False) if elf.has_dwarf_info() else None
+
+    def _units(self, address: int) -> Iterator[Any]:
+        """The unit by .debug_aranges; then by the units' own ranges, since clang writes no such section."""
+        if self._dwarf is None:
+            return
+        offset = self._aranges.cu_offset_at_addr(address) if self._aranges is not None else None
+        if offset is not None:
+            yield self._dwarf.get_CU_at(offset)
+        starts, ranges = self._ranges
+        for start, end, unit in reversed(ranges[: bisect_right(starts, address)]):
+            if address < end:
+                yield unit
+            elif start + self._longest < address:
+                return
+
+    @cached_property
+    def _aranges(self) -> Any:
+        found = self._dwarf.get_aranges()
+        return found if found is not None and found.entries else None
+
+    @cached_property
+    def _ranges(self) -> tuple[list[int], list[Range]]:
+        found: list[Range] = []
+        for unit in self._dwarf.iter_CUs():
+            found += [(start, end, unit) for start, end in _ranges_of(unit, self._dwarf)]
+        found.sort(key=lambda item: item[:2])
+        return [start for start, _, _ in found], found
+
+    @cached_property
+    def _longest(self) -> int:
+        return max((end - start for start, end, _ in self._ranges[1]), default=0)
+
+    def _table(self, unit: Any) -> tuple[list[int], list[Row]]:
+        offset = int(unit.cu_offset)
+        table = self._tables.get(offset)
+        if table is None:
+            rows = _rows(unit, self._dwarf.line_program_for_CU(unit))
+            table = self._tables[offset] = [address for address, _, _ in rows], rows
+        return table
+
+
+def _ranges_of(unit: Any, dwarf: Any) -> Iterator[tuple[int, int]]:
+    """[start, end) of a unit's code, from its first entry; nothing for a unit without code."""
+    attributes = unit.get_top_DIE().attributes
+    low = attributes["DW_AT_low_pc"].value if "DW_AT_low_pc" in attributes else 0
+    if "DW_AT_ranges" in attributes:
+        base = low
+        for entry in dwarf.range_lists().get_range_list_at_offset(attributes["DW_AT_ranges"].value, unit):
+            if hasattr(entry, "base_address"):
+                base = entry.base_address
+            else:
+                shift = 0 if entry.is_absolute else base
+                yield entry.begin_offset + shift, entry.end_offset + shift
+    elif "DW_AT_high_pc" in attributes:
+        high = attributes["DW_AT_high_pc"]
+        # a constant is a length since DWARF 4 (2.17.2)
+        yield low, high.value if high.form in ADDRESS_FORMS else low + high.value
+
+
+def _rows(unit: Any, program: Any) -> list[Row]:
+    """The line table by address. Sequences may stand in any order, but never overlap."""
+    if program is None:
+        return []
+    files = _files(unit, program)
+    sequences: list[list[Row]] = [[]]
+    for entry in program.get_entries():
+        state = entry.state
+        if state is None:
+            continue
+        file = None if state.end_sequence else files.get(state.file, "")
+        sequences[-1].append((state.address, file, state.line))
+        if state.end_sequence:
+            sequences.append([])
+    # the linker leaves sequences of functions that it dropped at address 0
+    ordered = sorted((rows for rows in sequences if rows and rows[0][0]), key=lambda rows: rows[0][0])
+    return [row for rows in ordered for row in rows]
+
+
+def _files(unit: Any, program: Any) -> dict[int, str]:
+    """Number of a file in the table -> absolute path, with neither . nor .. in it."""
+    attributes = unit.get_top_DIE().attributes
+    home = _text(attributes["DW_AT_comp_dir"].value) if "DW_AT_comp_dir" in attributes else "/"
+    folders = [_text(folder) for folder in program["include_directory"]]
+    first = 0
+    if program["version"] < 5:  # before, 0 was the compilation's own folder, and files counted from 1
+        folders.insert(0, home)
+        first = 1
+    paths: dict[int, str] = {}
+    for number, entry in enumerate(program["file_entry"], first):
+        folder = folders[entry.dir_index] if entry.dir_index < len(folders) else ""
+        paths[number] = os.path.normpath(Path(home, folder, _text(entry.name)))
+    return paths
+
+
+def _text(raw: bytes | str | int) -> str:
+    """A number is an offset into a file of dwz(1) that is not there."""
+    return os.fsdecode(raw) if isinstance(raw, bytes | str) else ""
