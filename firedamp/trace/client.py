@@ -26,6 +26,14 @@ def _end(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
     process.wait()
 
 
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
 class Executor:
     """`run` one Execution after another. Not for several threads at once; the worker starts at the first run."""
 
@@ -58,17 +66,11 @@ class Executor:
         Raises UsageError when the program cannot be started, WorkerDied when our own tracer ended.
         """
         connection = self._connect()
-        descriptors: dict[int, int] = {}
-        absent: list[int] = []
-        for number in (*((0, 1, 2) if execution.inherit_streams else ()), *execution.descriptors):
-            try:
-                os.fstat(number)
-                descriptors[number] = number
-            except OSError:
-                absent.append(number)
-        request = wire.Request(execution=execution, targets=tuple(descriptors), absent=tuple(absent))
+        wanted = (*((0, 1, 2) if execution.inherit_streams else ()), *execution.descriptors)
+        descriptors = tuple(number for number in wanted if _is_open(number))
+        request = wire.Request(execution=execution, targets=descriptors)
         try:
-            wire.send(connection, request, tuple(descriptors.values()))
+            wire.send(connection, request, descriptors)
             answer, _ = wire.receive(connection)
         except (EOFError, ConnectionError) as error:
             process = self._process

@@ -11,10 +11,12 @@ import stat
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fcntl import F_DUPFD_CLOEXEC, fcntl
 from functools import lru_cache
 from pathlib import Path
 
 from firedamp.errors import EnvironmentFailure, UsageError
+from firedamp.target import Limits
 from firedamp.trace import bpf
 from firedamp.trace.protocol import Execution
 from firedamp.trace.spawn import Failure, Row, Spawner
@@ -82,17 +84,25 @@ class Streams:
     """Descriptors of ours that become the child's: number there -> number here."""
 
     given: Mapping[int, int]
-    absent: tuple[int, ...] = ()  # closed in the child
 
 
-def _limit(resource: int, soft: int, hard: int, spawner: Spawner) -> Row:
-    limit = spawner.blob(struct.pack("=QQ", soft, hard))
+def _limit_rows(limits: Limits, spawner: Spawner) -> list[Row]:
+    cpu_s = math.ceil(limits.cpu_s) + CPU_MARGIN_S
+    file_bytes = limits.output_bytes
+    pairs = spawner.blob(struct.pack("=6Q", cpu_s, cpu_s + 1, file_bytes, file_bytes, 0, 0))
     # EPERM: an unprivileged caller has a lower hard limit already, which then holds.
-    return Row(PRLIMIT64, (0, resource, limit, 0), tolerated=errno.EPERM, what="prlimit")
+    return [
+        Row(PRLIMIT64, (0, resource, pairs + 16 * index, 0), tolerated=errno.EPERM, what="prlimit")
+        for index, resource in enumerate((RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_CORE))
+    ]
 
 
-def _dup_rows(streams: Streams) -> list[Row]:
-    return [Row(DUP2, (source, target), what=f"dup2 to {target}") for target, source in streams.given.items()]
+_DIE_WITH_US = Row(PRCTL, (PR_SET_PDEATHSIG, SIGKILL), what="prctl")
+_LIVE_ON = Row(PRCTL, (PR_SET_PDEATHSIG, 0), what="prctl")
+_OWN_SESSION = Row(SETSID, what="setsid")
+_KEEP_NOTHING = Row(CLOSE_RANGE, (0, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC), tolerated=errno.ENOSYS, what="close_range")
+_NO_NEW_PRIVILEGES = Row(PRCTL, (PR_SET_NO_NEW_PRIVS, 1), what="prctl(PR_SET_NO_NEW_PRIVS)")
+_filter = lru_cache(maxsize=16)(bpf.program)
 
 
 MOST_ROWS = 32
@@ -107,41 +117,40 @@ def _encoded(environment: tuple[tuple[str, str], ...]) -> tuple[bytes, ...]:
 def rows(execution: Execution, program: Path, streams: Streams, spawner: Spawner) -> tuple[list[Row], list[int]]:
     """The child's table, and descriptors of ours to close once it has started."""
     temporary: list[int] = []
-    limits = execution.limits
     spawner.reset(MOST_ROWS + len(streams.given))
-    cpu_s = math.ceil(limits.cpu_s) + CPU_MARGIN_S
     table = [
-        Row(PRCTL, (PR_SET_PDEATHSIG, SIGKILL), what="prctl"),
-        Row(SETSID, what="setsid"),
-        Row(CHDIR, (spawner.blob(os.fsencode(execution.folder) + b"\0"),), what=f"chdir to {execution.folder}"),
-        Row(CLOSE_RANGE, (0, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC), tolerated=errno.ENOSYS, what="close_range"),
-        *_dup_rows(streams),
-        _limit(RLIMIT_CPU, cpu_s, cpu_s + 1, spawner),
-        _limit(RLIMIT_FSIZE, limits.output_bytes, limits.output_bytes, spawner),
-        _limit(RLIMIT_CORE, 0, 0, spawner),
+        _DIE_WITH_US,
+        _OWN_SESSION,
+        Row(CHDIR, (spawner.blob(os.fsencode(execution.folder) + b"\0"),), what="chdir"),
+        _KEEP_NOTHING,
+        *(Row(DUP2, (source, target), what="dup2") for target, source in streams.given.items()),
+        *_limit_rows(execution.limits, spawner),
         spawner.gate(),
-        Row(PRCTL, (PR_SET_PDEATHSIG, 0), what="prctl"),
+        _LIVE_ON,
         Row(RT_SIGPROCMASK, (SIG_SETMASK, spawner.blob(bytes(8)), 0, 8), what="rt_sigprocmask"),
     ]
     numbers = execution.interceptor.numbers() if execution.interceptor is not None else frozenset()
     # Root keeps set-user-ID programs working; everybody else may only filter what cannot gain privileges.
     if execution.writable is not None or (numbers and os.geteuid() != 0):
-        table.append(Row(PRCTL, (PR_SET_NO_NEW_PRIVS, 1), what="prctl(PR_SET_NO_NEW_PRIVS)"))
+        table.append(_NO_NEW_PRIVILEGES)
     if execution.writable is not None:
         from firedamp import jail  # only confined runs need it
 
         ruleset = jail.ruleset(execution.writable)
         if ruleset is not None:
             temporary.append(ruleset)
+            if ruleset in streams.given:  # a dup2 above would overwrite it
+                ruleset = fcntl(ruleset, F_DUPFD_CLOEXEC, max(streams.given) + 1)
+                temporary.append(ruleset)
             table.append(Row(LANDLOCK_RESTRICT_SELF, (ruleset, 0), what="landlock_restrict_self"))
     if numbers:
-        code = bpf.program(numbers | NOTED)
+        code = _filter(numbers | NOTED)
         fprog = spawner.blob(struct.pack("=H6xQ", len(code) // 8, spawner.blob(code)))
         arguments = (SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, fprog)
         table.append(Row(SECCOMP, arguments, what="seccomp"))
     try:
         argv = spawner.strings([os.fsencode(a) for a in execution.argv])
-        environment = spawner.strings(_encoded(execution.environment))
+        environment = spawner.kept_strings(_encoded(execution.environment))
     except OSError as error:
         raise UsageError(f"{execution.argv[0]}: {error.strerror}; shorten the arguments or the environment") from error
     path = spawner.blob(os.fsencode(program) + b"\0")

@@ -61,10 +61,10 @@ CODE = bytes.fromhex(
 )
 
 _HEADER = struct.Struct("=QQqq")  # clone flags, stack, index of the row that failed (-1: none), its result
-_ROW = struct.Struct("=qQQQQQQq")  # number, six arguments, the -errno that may pass
-_MASK = 0xFFFF_FFFF_FFFF_FFFF
+_ROW = struct.Struct("=8q")  # number, six arguments, the -errno that may pass
+_PADDING = ((0,) * 6, (0,) * 5, (0,) * 4, (0,) * 3, (0,) * 2, (0,), ())
 
-_CAPACITY = 1 << 22  # bytes of our half of the shared memory: rows and strings (an argument list may have 2 MiB)
+_CAPACITY = 1 << 22  # bytes of each half of the shared memory (arguments and environment may have 2 MiB)
 _STACK = 4096  # never touched: signals are blocked until execve
 
 _SIGSET_BYTES = 128  # glibc's sigset_t
@@ -110,11 +110,13 @@ class Spawner:
         if protect(code_address, mmap.PAGESIZE, mmap.PROT_READ | mmap.PROT_EXEC) != 0:
             raise OSError(errno.EPERM, "mprotect(PROT_EXEC) was refused; a security module forbids generated code here")
         self._launch = CFUNCTYPE(c_long, c_void_p)(code_address)
-        self._data = mmap.mmap(-1, _CAPACITY)
+        self._data = mmap.mmap(-1, 2 * _CAPACITY)  # tables and arguments; then the environment, which stays
         self._base = addressof(c_char.from_buffer(self._data))
         self._gate = c_int.from_buffer(self._data, _STACK)
         self._table = _STACK + 64
         self._end = self._table
+        self._gate_row = Row(FUTEX, (self._base + _STACK, FUTEX_WAIT, 0), tolerated=errno.EAGAIN, what="futex")
+        self._kept: tuple[Sequence[bytes], int] = ((), 0)
         self._rows: tuple[Row, ...] = ()
 
     def reset(self, rows: int) -> None:
@@ -125,7 +127,7 @@ class Spawner:
     def blob(self, data: bytes) -> int:
         """Put bytes where the child can see them; their address, a multiple of eight."""
         start = (self._end + 7) & ~7
-        if start + len(data) > _CAPACITY:
+        if start + len(data) > (_CAPACITY if start < _CAPACITY else 2 * _CAPACITY):
             raise OSError(errno.E2BIG, f"{len(data)} bytes of arguments do not fit into {_CAPACITY}")
         self._data[start : start + len(data)] = data
         self._end = start + len(data)
@@ -140,10 +142,21 @@ class Spawner:
             address += len(value) + 1
         return self.blob(struct.pack(f"={len(pointers) + 1}Q", *pointers, 0))
 
+    def kept_strings(self, values: Sequence[bytes]) -> int:
+        """As `strings`, for what stays the same from run to run; kept while it is the very same object."""
+        known, address = self._kept
+        if known is not values:
+            saved, self._end = self._end, _CAPACITY
+            try:
+                address = self.strings(values)
+            finally:
+                self._end = saved
+            self._kept = (values, address)
+        return address
+
     def gate(self) -> Row:
         """The row at which the child waits until `release`: a futex, so no descriptor and no signal is needed."""
-        address = self._base + _STACK
-        return Row(FUTEX, (address, FUTEX_WAIT, 0), tolerated=errno.EAGAIN, what="futex")
+        return self._gate_row
 
     def start(self, rows: Sequence[Row]) -> int:
         """Clone the child, with every signal blocked in it; its pid. It runs at once, up to its gate."""
@@ -152,8 +165,8 @@ class Spawner:
         _HEADER.pack_into(self._data, table, CLONE_VM | signal.SIGCHLD, self._base + _STACK, -1, 0)
         at = table + _HEADER.size
         for row in self._rows:
-            arguments = (*row.arguments, 0, 0, 0, 0, 0, 0)[:6]
-            _ROW.pack_into(self._data, at, row.number, *(a & _MASK for a in arguments), -row.tolerated)
+            arguments = row.arguments
+            _ROW.pack_into(self._data, at, row.number, *arguments, *_PADDING[len(arguments)], -row.tolerated)
             at += _ROW.size
         self._mask(signal.SIG_SETMASK, _ALL_SIGNALS, self._previous)
         pid: int = self._launch(self._base + table)

@@ -6,7 +6,8 @@ run on with PTRACE_SYSCALL, so that finished calls can be counted. Processor tim
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 
 from firedamp.outcome import Frame, Stall
@@ -14,6 +15,8 @@ from firedamp.trace import ptrace
 from firedamp.trace.clock import TICK_S
 from firedamp.trace.ptrace import Registers, Vanished
 from firedamp.trace.tracee import Tracee
+from firedamp.unwind.image import Image
+from firedamp.unwind.reader import Malformed
 
 ROUNDS = 4  # samples of each thread
 TICKS_PER_ROUND = 2
@@ -124,7 +127,7 @@ class Sampler:
         return Stall.WAITING
 
     def common_stack(self) -> tuple[Frame, ...]:
-        """The outermost frames that all samples of the most telling thread share, innermost first.
+        """The outermost functions that all samples of the most telling thread share, innermost first.
 
         The busiest thread tells most; where none is busy, one that does not wait for a child.
         """
@@ -141,9 +144,29 @@ class Sampler:
 
 
 def _common(stacks: list[tuple[Frame, ...]]) -> tuple[Frame, ...]:
+    """A frame stays while all samples are in the same function; where they differ inside it, its entry stands for it."""
     shared: list[Frame] = []
     for frames in zip(*(reversed(stack) for stack in stacks), strict=False):
-        if any(frame != frames[0] for frame in frames):
-            break
-        shared.append(frames[0])
+        first = frames[0]
+        if any(frame != first for frame in frames):
+            starts = {(frame.module, _function_start(frame)) for frame in frames}
+            start = _function_start(first)
+            if len(starts) > 1 or start is None:
+                break
+            first = replace(first, offset=start)
+        shared.append(first)
     return tuple(reversed(shared))
+
+
+def _function_start(frame: Frame) -> int | None:
+    if not frame.module.startswith("/"):
+        return None
+    try:
+        return _image(frame.module).function_start(frame.offset)
+    except (OSError, Malformed):
+        return None
+
+
+@lru_cache(maxsize=32)
+def _image(path: str) -> Image:
+    return Image.of_file(path)

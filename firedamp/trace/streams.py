@@ -3,7 +3,6 @@
 import errno
 import os
 from collections.abc import Mapping
-from contextlib import ExitStack
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from pathlib import Path
 
@@ -16,18 +15,26 @@ class Opened:
     """Descriptors for one run, closed at its end. `captured` reads back what has no file of its own."""
 
     def __init__(self, execution: Execution, descriptors: Mapping[int, int]) -> None:
-        self._stack = ExitStack()
+        self._execution = execution
+        self._owned: list[int] = []
         self._capturing: dict[int, int] = {}
-        given = {target: self._above(source, execution) for target, source in descriptors.items()}
-        if not execution.inherit_streams:
-            given.update(self._open(execution))
+        given: dict[int, int] = {}
+        try:
+            if not execution.inherit_streams:
+                given = self._open()
+            if descriptors:
+                given = {target: self._above(source) for target, source in {**given, **descriptors}.items()}
+        except BaseException:
+            self.__exit__()
+            raise
         self.streams = Streams(given=given)
 
     def __enter__(self) -> "Opened":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stack.close()
+        for descriptor in self._owned:
+            os.close(descriptor)
 
     def captured(self, number: int, limit: int) -> bytes:
         """What the program wrote to stream `number`; empty when it went elsewhere."""
@@ -42,32 +49,32 @@ class Opened:
         return frozenset(name for name in names if name.startswith("pipe:"))
 
     def _keep(self, descriptor: int) -> int:
-        self._stack.callback(os.close, descriptor)
+        self._owned.append(descriptor)
         return descriptor
 
-    def _above(self, descriptor: int, execution: Execution) -> int:
+    def _above(self, descriptor: int) -> int:
         """A copy beyond every number that dup2 will overwrite."""
-        return self._keep(fcntl(descriptor, F_DUPFD_CLOEXEC, max((2, *execution.descriptors)) + 1))
+        return self._keep(fcntl(descriptor, F_DUPFD_CLOEXEC, max((2, *self._execution.descriptors)) + 1))
 
-    def _open(self, execution: Execution) -> dict[int, int]:
-        given = {0: self._file(execution, execution.stdin or Path(os.devnull), os.O_RDONLY)}
+    def _open(self) -> dict[int, int]:
+        execution = self._execution
+        given = {0: self._file(execution.stdin, os.O_RDONLY) if execution.stdin is not None else self._nothing()}
         files: dict[Path, int] = {}
         for number, path in ((1, execution.stdout), (2, execution.stderr)):
             if path is None:
-                descriptor = self._capturing[number] = self._keep(
-                    os.memfd_create("stdout" if number == 1 else "stderr")
-                )
+                descriptor = self._capturing[number] = self._keep(os.memfd_create("captured"))
             elif path in files:
                 descriptor = files[path]  # one description, as the shell's 2>&1
             else:
-                descriptor = files[path] = self._file(execution, path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                descriptor = files[path] = self._file(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
             given[number] = descriptor
-        if execution.descriptors:
-            given = {target: self._above(source, execution) for target, source in given.items()}
         return given
 
-    def _file(self, execution: Execution, path: Path, flags: int) -> int:
-        name = execution.folder / path
+    def _nothing(self) -> int:
+        return self._keep(os.open(os.devnull, os.O_RDONLY))
+
+    def _file(self, path: Path, flags: int) -> int:
+        name = self._execution.folder / path
         try:
             return self._keep(os.open(name, flags | os.O_NOCTTY, 0o666))
         except OSError as error:

@@ -21,7 +21,6 @@ class Request:
 
     execution: Execution
     targets: tuple[int, ...] = ()
-    absent: tuple[int, ...] = ()  # streams that are closed on our side too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

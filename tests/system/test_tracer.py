@@ -14,6 +14,7 @@ import pytest
 
 from firedamp.errors import UsageError, WorkerDied
 from firedamp.outcome import Access, Exited, Frame, Killed, OutOfMemory, Stall, TimedOut
+from firedamp.symbols import resolve_frame
 from firedamp.target import MEBIBYTE, Limits
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Action, Execution, Interceptor, Trace
@@ -646,6 +647,17 @@ def test_what_a_program_was_doing_when_time_ran_out(run: Run, body: str, stall: 
     assert outcome.ending == TimedOut(limit="wall", stall=stall)
     assert ours(outcome.stall_stack) >= 1
     assert outcome.wall_s < 5
+
+
+def test_the_stack_of_a_busy_run_names_the_function_that_loops(run: Run) -> None:
+    body = r"""
+    __attribute__((noinline)) void turn(volatile long *n) { for (int i = 0; i < 1000; i++) ++*n; }
+    __attribute__((noinline)) void spin(void) { volatile long n = 0; for (;;) { ++n; turn(&n); n *= 3; turn(&n); } }
+    int main(void) { spin(); }"""
+    outcome = run(body, limits=Limits(wall_s=0.15)).outcome
+    assert outcome.ending == TimedOut(limit="wall", stall=Stall.BUSY)
+    functions = [resolve_frame(frame).function for frame in outcome.stall_stack]
+    assert functions.index("spin") < functions.index("main")
 
 
 def test_the_processor_limit(run: Run) -> None:
