@@ -23,10 +23,13 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
         return ()
     if outcome.baseline is not None and isinstance(outcome.baseline.ending, TimedOut):
         return ()  # it never ends: no doing of the fault's
-    kind, cwe = KINDS[stall(outcome, outcome.ending)]
+    how = stall(outcome, outcome.ending)
+    kind, cwe = KINDS[how]
     strike = outcome.strikes[0]
     ends = "; the clean run ends" if outcome.baseline is not None else ""
     stuck = innermost_own(outcome.stall_stack)
+    if how is Stall.LIVELOCK:
+        stuck = None  # where a loop is when time is up is chance; what it retries is not
     frame = stuck or fault_frame(strike)
     return (
         Detection(
@@ -34,11 +37,9 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
             kind=kind,
             cwe=cwe,
             severity=Severity.MEDIUM,
-            # The function, not the instruction: where a loop is when time is up is chance.
             place=(function_name(stuck),) if stuck is not None else fault_place(strike),
             frame=frame,
-            message=f"{fault_name(outcome)}: still in {where(frame)} after {outcome.wall_s:.1f} s "
-            f"({stall(outcome, outcome.ending).value}){ends}",
+            message=f"{fault_name(outcome)}: still in {where(frame)} after {outcome.wall_s:.1f} s ({how.value}){ends}",
             evidence=evidence(outcome, *stack_lines(outcome.stall_stack)),
             stack=outcome.stall_stack or strike.stack,
         ),

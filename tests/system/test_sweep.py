@@ -196,7 +196,7 @@ def test_one_run_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
     outcome, report = run_once(("cat", "in.txt"), policy)
     said = capfd.readouterr()
     assert outcome.ending == Exited(status=1) and "Input/output error" in said.err and said.out == ""
-    assert report.fired[0] == 1 and outcome.strikes[0].stack[0].function == "read"
+    assert report.fired[0] == 1 and "read" in {strike.stack[0].function for strike in outcome.strikes}
     run_once(("touch", "new"), policy, workdir=tmp_path)
     assert not (tmp_path / "new").exists()
 

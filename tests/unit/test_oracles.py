@@ -194,7 +194,7 @@ def test_streams_were_emptied_by_the_shell_and_not_by_the_program() -> None:
 def test_a_run_that_does_not_end(stall: Stall, kind: str) -> None:
     stuck = run(ending=TimedOut(limit="wall", stall=stall), after=BETWEEN, stall_stack=(LIBC, OWN, MAIN))
     assert findings(stuck) == [kind]
-    assert only(stuck).place == ("save",)
+    assert only(stuck).place == (("write", "save+0x20", "main+0x10") if kind == "livelock" else ("save",))
     assert findings(replace(stuck, baseline=replace(CLEAN, ending=stuck.ending))) == []
 
 
