@@ -6,8 +6,8 @@ Knows no engine by name. A finding is on disk before the next attempt is asked f
 import hashlib
 import json
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Generator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -63,7 +63,10 @@ def run(
     started = time.monotonic()
     store.begin(job.target.name)
     campaign = _Campaign(engine=engine, job=job, store=store, on_finding=on_finding, replays=replays)
-    with closing(engine.search(job, progress)) as attempts:  # type: ignore[type-var]  # an Engine's iterator is a generator
+    with ExitStack() as stack:
+        attempts = engine.search(job, progress)
+        if isinstance(attempts, Generator):
+            stack.callback(attempts.close)  # its processes end with it, whatever happens here
         for attempt in attempts:
             campaign.take(attempt)
     if not job.stopping():

@@ -1,5 +1,6 @@
 """firedamp inject [-e RULE]... [--policy FILE] -- CMD ..."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -10,7 +11,7 @@ from firedamp.cli import options
 if TYPE_CHECKING:
     from firedamp.cli.session import Session
     from firedamp.finding import Detection, Finding
-    from firedamp.outcome import Ending, Outcome, Strike
+    from firedamp.outcome import Outcome, Strike
     from firedamp.reproducer import Reproducer
     from firedamp.target import Target
 
@@ -23,7 +24,10 @@ class Injector(Protocol):
     def run_once(
         self, target: "Target", parts: tuple[Part, ...], *, in_place: bool
     ) -> "tuple[Outcome, str, tuple[str, ...]]":
-        """One run under all parts, the first match deciding: outcome, the whole policy as one text, and notes."""
+        """One run under all parts, the first match deciding: outcome, the whole policy as one text, and notes.
+
+        In place with the streams of this process; else in a private copy of target.root with the target's streams.
+        """
 
 
 @click.command(name="inject", cls=options.Dashed, context_settings={"allow_interspersed_args": False})
@@ -68,9 +72,11 @@ def command(
     from typing import cast
 
     from firedamp import engine
+    from firedamp.cli.redirection import redirected
     from firedamp.cli.results import CLEAN, FOUND, write_json
-    from firedamp.cli.session import Session, command_target, say
+    from firedamp.cli.session import UNLIMITED, Session, bounded, command_target, say
     from firedamp.confirm import serious
+    from firedamp.report.ending import status_of, words_of
     from firedamp.reproducer import Reproducer
     from firedamp.target import Profile
 
@@ -91,20 +97,28 @@ def command(
     if not parts:
         raise click.UsageError("no fault is planned: give -e RULE or --policy FILE")
     injector = cast(Injector, engine.load("inject"))
-    outcome, policy, notes = injector.run_once(target, parts, in_place=workdir is None)
+    unhurried = replace(target, limits=bounded(UNLIMITED, timeout, memory))
+    private = workdir is not None  # then the names of streams lie in there, and the engine opens them
+    with redirected(
+        stdin=None if private else stdin,
+        stdout=None if private else stdout,
+        stderr=None if private else stderr,
+        quiet=as_json,
+    ):
+        outcome, policy, notes = injector.run_once(unhurried, parts, in_place=not private)
     for note in notes:
         say(note)
     session = Session.open(results)
     reproducer = Reproducer(engine="inject", target=target, profile=Profile.PLAIN, payload=policy.encode())
     found = [_keep(session, reproducer, detection) for detection in serious(outcome, target.name).values()]
-    say(f"{_ending(outcome.ending)}; {_strikes(outcome)}")
+    say(f"{words_of(outcome.ending)}; {_strikes(outcome)}")
     if as_json:
-        facts = {"ending": _ending(outcome.ending), "status": _status(outcome.ending), "notes": list(notes)}
+        facts = {"ending": words_of(outcome.ending), "status": status_of(outcome.ending), "notes": list(notes)}
         write_json(session, found, **facts, strikes=[_strike(each) for each in outcome.strikes])
     else:
         _say_findings(session, found)
     if exit_status == "program":
-        return _status(outcome.ending)
+        return status_of(outcome.ending)
     return FOUND if found else CLEAN
 
 
@@ -135,52 +149,6 @@ def _say_findings(session: "Session", found: "list[Finding]") -> None:
     for each in found:
         say(headline(each, root=session.root))
         say(f"  see it again: {replay_line(each, session.results)}")
-
-
-def _ending(ending: "Ending") -> str:
-    from typing import assert_never
-
-    from firedamp.outcome import Exited, Killed, OutOfMemory, TimedOut
-
-    match ending:
-        case Exited(status=status):
-            return f"exited with {status}"
-        case Killed(signal=number):
-            return f"killed by signal {_signal(number)}"
-        case TimedOut(limit=limit, stall=stall):
-            return f"stopped by us: out of {limit} time ({stall})"
-        case OutOfMemory(resident_bytes=size):
-            return f"stopped by us: {size >> 20} MiB resident"
-        case _:
-            assert_never(ending)
-
-
-def _signal(number: int) -> str:
-    import signal
-
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return str(number)
-
-
-def _status(ending: "Ending") -> int:
-    """As a shell would report it; 124 like timeout(1), 137 for what was killed for its memory."""
-    from typing import assert_never
-
-    from firedamp.outcome import Exited, Killed, OutOfMemory, TimedOut
-
-    match ending:
-        case Exited(status=status):
-            return status
-        case Killed(signal=number):
-            return 128 + number
-        case TimedOut():
-            return 124
-        case OutOfMemory():
-            return 137
-        case _:
-            assert_never(ending)
 
 
 def _strikes(outcome: "Outcome") -> str:

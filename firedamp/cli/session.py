@@ -15,6 +15,9 @@ from firedamp.store import Store
 from firedamp.suggestion import did_you_mean
 from firedamp.target import MEBIBYTE, Build, InputMode, Limits, Profile, Target, TargetKind
 
+# Of a command that the user runs in earnest, as strace would let it run: a day, and a tebibyte.
+UNLIMITED = Limits(wall_s=86_400.0, cpu_s=86_400.0, memory_bytes=1 << 40, output_bytes=1 << 40)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:

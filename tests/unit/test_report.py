@@ -1,0 +1,131 @@
+"""Findings as JSON for scripts and as text for people."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from firedamp.campaign import Summary
+from firedamp.engine import Progress
+from firedamp.finding import Detection, Finding, Severity, State
+from firedamp.outcome import Exited, Frame, Killed, OutOfMemory, Stall, TimedOut
+from firedamp.report import document, text
+from firedamp.report.ending import status_of, words_of
+
+ROOT = Path("/project")
+FRAME = Frame(module="/b/replay", offset=5, function="parse", file="/project/src/p.c", line=12, own=True)
+
+
+def finding(frame: Frame | None = FRAME, cwe: int = 121) -> Finding:
+    detection = Detection(
+        guard="stack_smash",
+        kind="stack-smash",
+        cwe=cwe,
+        severity=Severity.HIGH,
+        place=("parse",),
+        frame=frame,
+        message="canary of parse() smashed",
+        evidence=("SIGABRT",),
+        stack=(FRAME,),
+    )
+    return Finding(
+        id="0123456789ab",
+        target="png",
+        engine="fuzz",
+        detection=detection,
+        count=4,
+        confirmed=(2, 3),
+        state=State.NEW,
+        reproducer="/r/png/findings/0123456789ab/reproducer.toml",
+        first_seen="2024-01-01T00:00:00+00:00",
+    )
+
+
+def only(each: Finding) -> dict[str, object]:
+    body = json.loads(document.document([each], root=ROOT, results=Path("/r")))
+    assert body["schema"] == 1
+    (found,) = body["findings"]
+    assert isinstance(found, dict)
+    return found
+
+
+def test_the_fields_that_scripts_rely_on() -> None:
+    found = only(finding())
+    expected = {
+        "id": "0123456789ab",
+        "kind": "stack-smash",
+        "target": "png",
+        "engine": "fuzz",
+        "function": "parse",
+        "file": "src/p.c",
+        "line": 12,
+        "cwe": 121,
+        "severity": "high",
+        "count": 4,
+        "confirmed": [2, 3],
+        "state": "new",
+        "reproducer": "/r/png/findings/0123456789ab/reproducer.toml",
+    }
+    assert {key: found[key] for key in expected} == expected
+
+
+def test_null_where_unknown_and_absolute_outside_the_project() -> None:
+    bare = only(finding(frame=None, cwe=0))
+    assert [bare[key] for key in ("function", "file", "line", "cwe")] == [None] * 4
+    elsewhere = only(finding(frame=Frame(module="/lib/x", offset=1, file="/usr/src/x.c")))
+    assert (elsewhere["file"], elsewhere["line"], elsewhere["function"]) == ("/usr/src/x.c", None, None)
+
+
+def test_the_replay_command_runs_from_any_folder(tmp_path: Path) -> None:
+    command = document.replay_command("0123456789ab", Path("results"))
+    assert command[-1] == "0123456789ab"
+    assert Path(command[command.index("--results") + 1]).is_absolute()
+    done = subprocess.run(
+        [*command[: command.index("replay")], "--version"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("firedamp, version")
+
+
+def test_the_facts_of_a_sweep() -> None:
+    progress = Progress(executions=9, sites=4, faults=10, skips={"a": 2, "b": 3}, complete=True)
+    facts = document.of_sweep(progress, Summary(), ROOT)
+    names = ("runs", "sites", "faults", "skipped", "skips", "hints", "complete")
+    assert [facts[name] for name in names] == [9, 4, 10, 5, {"a": 2, "b": 3}, 0, True]
+
+
+def test_the_facts_of_a_search() -> None:
+    progress = Progress(executions=100, executions_per_s=33.333, edges=7)
+    facts = document.of_fuzz(progress, Summary(wall_s=3.0))
+    assert [facts[name] for name in ("executions", "executions_per_s", "wall_s", "edges")] == [100, 33.3, 3.0, 7]
+
+
+def test_a_table_without_a_terminal_has_no_colours_and_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    text.console().print(text.table([finding(), finding(frame=None)], root=ROOT))
+    heading, first, second = capsys.readouterr().out.rstrip("\n").split("\n")
+    assert heading.split() == ["ID", "KIND", "TARGET", "WHERE", "SEVERITY", "COUNT", "CONFIRMED", "STATE"]
+    assert " ".join(first.split()) == "0123456789ab stack-smash png parse (src/p.c:12) high 4 2 of 3 new"
+    assert "\x1b" not in first + second
+
+
+def test_the_story_has_evidence_stack_reproducer_and_replay() -> None:
+    story = text.story(finding(), root=ROOT, results=Path("/r"), payload="41 42")
+    for words in ("came back 2 of 3", "CWE-121", "SIGABRT", "#0 parse (src/p.c:12)", "41 42", "replay --results /r"):
+        assert words in story
+
+
+@pytest.mark.parametrize(
+    ("ending", "status", "words"),
+    [
+        (Exited(status=3), 3, "exited with 3"),
+        (Killed(signal=11), 139, "killed by SIGSEGV"),
+        (Killed(signal=40), 168, "killed by signal 40"),
+        (TimedOut(limit="wall", stall=Stall.BUSY), 124, "out of wall time (busy)"),
+        (OutOfMemory(resident_bytes=5 << 20), 137, "5 MiB resident"),
+    ],
+)
+def test_an_ending_in_words_and_as_a_status(
+    ending: Exited | Killed | TimedOut | OutOfMemory, status: int, words: str
+) -> None:
+    assert status_of(ending) == status
+    assert words in words_of(ending)
