@@ -35,7 +35,10 @@ def _is_open(descriptor: int) -> bool:
 
 
 class Executor:
-    """`run` one Execution after another. Not for several threads at once; the worker starts at the first run."""
+    """`run` one Execution after another. Not for several threads at once.
+
+    The worker starts at the first run, and dies with the thread that made that run (PR_SET_PDEATHSIG goes by threads).
+    """
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None

@@ -12,7 +12,7 @@ import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fcntl import F_DUPFD_CLOEXEC, fcntl
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 from firedamp.errors import EnvironmentFailure, UsageError
@@ -28,12 +28,14 @@ PRLIMIT64, SECCOMP, CLOSE_RANGE, LANDLOCK_RESTRICT_SELF = 302, 317, 436, 446
 SIG_SETMASK = 2
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
 SIGKILL = 9
+CAP_SYS_ADMIN = 21
 RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_CORE = 0, 1, 4
 SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW = 1, 4
 CLOSE_RANGE_CLOEXEC = 4
 
 # Our own clock ends a run that uses too much processor; the kernel's, in whole seconds, is the net under it.
 CPU_MARGIN_S = 2
+LONGEST_CPU_S = 1 << 40  # for limits of infinity
 
 # Seen even where the policy does not ask, since what they start is invisible to a filter (see Trace.foreign).
 PTRACE, IO_URING_SETUP = 101, 425
@@ -87,7 +89,7 @@ class Streams:
 
 
 def _limit_rows(limits: Limits, spawner: Spawner) -> list[Row]:
-    cpu_s = math.ceil(limits.cpu_s) + CPU_MARGIN_S
+    cpu_s = math.ceil(min(limits.cpu_s, LONGEST_CPU_S)) + CPU_MARGIN_S
     file_bytes = limits.output_bytes
     pairs = spawner.blob(struct.pack("=6Q", cpu_s, cpu_s + 1, file_bytes, file_bytes, 0, 0))
     # EPERM: an unprivileged caller has a lower hard limit already, which then holds.
@@ -106,6 +108,14 @@ _filter = lru_cache(maxsize=16)(bpf.program)
 
 
 MOST_ROWS = 32
+
+
+@cache
+def _administers() -> bool:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line[7:], 16) >> CAP_SYS_ADMIN & 1)
+    return False
 
 
 @lru_cache(maxsize=4)
@@ -130,8 +140,8 @@ def rows(execution: Execution, program: Path, streams: Streams, spawner: Spawner
         Row(RT_SIGPROCMASK, (SIG_SETMASK, spawner.blob(bytes(8)), 0, 8), what="rt_sigprocmask"),
     ]
     numbers = execution.interceptor.numbers() if execution.interceptor is not None else frozenset()
-    # Root keeps set-user-ID programs working; everybody else may only filter what cannot gain privileges.
-    if execution.writable is not None or (numbers and os.geteuid() != 0):
+    # With CAP_SYS_ADMIN set-user-ID programs keep working; without, one may only filter what cannot gain privileges.
+    if execution.writable is not None or (numbers and not _administers()):
         table.append(_NO_NEW_PRIVILEGES)
     if execution.writable is not None:
         from firedamp import jail  # only confined runs need it

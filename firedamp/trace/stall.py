@@ -144,7 +144,7 @@ class Sampler:
 
 
 def _common(stacks: list[tuple[Frame, ...]]) -> tuple[Frame, ...]:
-    """A frame stays while all samples are in the same function; where they differ inside it, its entry stands for it."""
+    """A frame stays while all samples are in the same function; where they differ in it, its entry stands for it."""
     shared: list[Frame] = []
     for frames in zip(*(reversed(stack) for stack in stacks), strict=False):
         first = frames[0]

@@ -30,6 +30,7 @@ from firedamp.unwind import Unwinder
 
 BRK = 12
 EXIT_GROUP = 231
+SECCOMP_EVENT = int(Event.SECCOMP)
 GROUP_STOPS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 NOTES = {
     launch.PTRACE: "ptrace: the program tries to trace; under our tracer that fails with EPERM",
@@ -222,6 +223,9 @@ class Run:
     def _stopped(self, tracee: Tracee, status: WaitStatus) -> None:
         number, event = status.stop_signal, status.event
         tracee.listening = False
+        if event == SECCOMP_EVENT:  # first and by a plain number: the one that comes a thousand times
+            self._seccomp_stop(tracee)
+            return
         match event:
             case Event.NONE if number == ptrace.SYSTEM_CALL_STOP:
                 self._call_stop(tracee)
@@ -229,8 +233,6 @@ class Run:
                 if number in FATAL and self.started:
                     self._witness.see(tracee.process(), tracee.tid)
                 self._go(tracee, number)
-            case Event.SECCOMP:
-                self._seccomp_stop(tracee)
             case Event.EXEC:
                 self._exec(tracee)
             case Event.STOP if number in GROUP_STOPS:
