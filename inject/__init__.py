@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from firedamp.engine import Attempt, Engine, Job, Progress
     from firedamp.outcome import Outcome
     from firedamp.reproducer import Reproducer
-    from firedamp.target import Build
+    from firedamp.target import Build, Target
 
 __all__ = ["ENGINE"]
 
@@ -26,6 +26,13 @@ class _Engine:
         from inject.engine import FaultEngine
 
         return FaultEngine().replay(reproducer, build)
+
+    def run_once(
+        self, target: "Target", parts: "tuple[tuple[str, str], ...]", *, in_place: bool
+    ) -> "tuple[Outcome, str, tuple[str, ...]]":
+        from inject.single import run_once
+
+        return run_once(target, parts, in_place=in_place)
 
 
 ENGINE: "Engine" = _Engine()

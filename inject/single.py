@@ -3,73 +3,104 @@
 No clean run stands beside it, so only what needs no comparison is judged: crashes and runs that do not end.
 """
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
+from firedamp.errors import UsageError
 from firedamp.outcome import Outcome
 from firedamp.run import Bench, Streams, resolve_outcome, resolve_stack
-from firedamp.target import InputMode, Limits, Target, TargetKind
+from firedamp.target import Target
 from firedamp.trace.client import Executor
-from firedamp.trace.protocol import Execution, Interceptor
-from inject.decide import Decider, DecisionReport, Mode
-from inject.policy import Policy
+from firedamp.trace.protocol import Execution
+from inject.decide import Decider, DecisionReport
+from inject.policy import Policy, lint, parse, unparse, unparse_rule
+from inject.policy.model import Section
 
-DAY_S: Final = 86_400.0
-TEBIBYTE: Final = 1 << 40
-UNLIMITED: Final = Limits(wall_s=DAY_S, cpu_s=DAY_S, memory_bytes=TEBIBYTE, output_bytes=TEBIBYTE)
+Part = tuple[str, str]  # where a piece of policy came from, for messages, and its text
 
 
-def run_once(
-    command: tuple[str, ...],
-    policy: Policy,
-    *,
-    mode: Mode = "inject",
-    workdir: Path | None = None,
-    limits: Limits = UNLIMITED,
-    descriptors: tuple[int, ...] = (),
-) -> tuple[Outcome, DecisionReport]:
-    """Runs here, with our environment and streams; with `workdir`, in a private copy of that folder.
+def run_once(target: Target, parts: tuple[Part, ...], *, in_place: bool) -> tuple[Outcome, str, tuple[str, ...]]:
+    """One run under all parts, the first match deciding: outcome, the whole policy as one text, and notes.
 
-    `descriptors` of ours stay open in the program. PolicyError for what is not carried out, UsageError when the
-    program cannot be started.
+    In place: here, with our environment. Else in a private copy of the target's folder. Streams that the target does
+    not name are ours. PolicyError for a mistake in a part, UsageError when the program cannot be started.
     """
-    decider = Decider(policy, mode)
-    if workdir is not None:
-        outcome, report = _apart(command, decider, workdir, limits)
-    else:
-        outcome, report = _in_place(command, decider, limits, descriptors)
-    assert isinstance(report, DecisionReport)
+    policies = [parse(text, source) for source, text in parts]
+    policy = joined(policies)
+    outcome, report, foreign = _in_place(target, policy) if in_place else _apart(target, policy)
     strikes = tuple(replace(strike, stack=resolve_stack(strike.stack)) for strike in report.strikes)
-    return replace(outcome, strikes=strikes), replace(report, strikes=strikes)
+    notes = (
+        *(f"{each.source}:{note}" for each in policies for note in lint(each)),
+        *(
+            f"rule {number} never fired: {unparse_rule(rule)}"
+            for number, (rule, fired) in enumerate(zip(policy.rules, report.fired, strict=True), 1)
+            if not fired
+        ),
+        *foreign,
+        *report.log,
+    )
+    return replace(outcome, strikes=strikes), unparse(policy), notes
 
 
-def _in_place(
-    command: tuple[str, ...], decider: Interceptor, limits: Limits, descriptors: tuple[int, ...]
-) -> tuple[Outcome, object]:
+def joined(policies: list[Policy]) -> Policy:
+    """One after the other. A section for one program reaches to the end, so only the last part may have one."""
+    for policy in policies[:-1]:
+        if any(isinstance(item, Section) for item in policy.items):
+            raise UsageError(f"{policy.source}: its sections would swallow the rules that follow; give it last")
+    return Policy(items=tuple(item for policy in policies for item in policy.items), source=policies[0].source)
+
+
+def _in_place(target: Target, policy: Policy) -> tuple[Outcome, DecisionReport, tuple[str, ...]]:
     execution = Execution(
-        argv=command,
+        argv=target.command,
         environment=tuple(os.environ.items()),
         folder=Path.cwd(),
         inherit_streams=True,
-        limits=limits,
-        interceptor=decider,
-        descriptors=descriptors,
+        limits=target.limits,
+        interceptor=Decider(policy, folder=str(Path.cwd())),
     )
-    with Executor() as executor:
+    sys.stdout.flush()
+    with redirected(target), Executor() as executor:
         trace = executor.run(execution)
-    return resolve_outcome(trace.outcome), trace.report
+    assert isinstance(trace.report, DecisionReport)
+    return resolve_outcome(trace.outcome), trace.report, trace.foreign
 
 
-def _apart(command: tuple[str, ...], decider: Interceptor, workdir: Path, limits: Limits) -> tuple[Outcome, object]:
-    target = Target(
-        name=Path(command[0]).name,
-        kind=TargetKind.COMMAND,
-        root=workdir,
-        command=command,
-        input=InputMode.NONE,
-        limits=limits,
-    )
+def _apart(target: Target, policy: Policy) -> tuple[Outcome, DecisionReport, tuple[str, ...]]:
+    """With files for some streams the others are passed on when the run is over."""
+    streams = Streams.of(target)
+    if streams == Streams():
+        streams = Streams(inherit=True)
+    sys.stdout.flush()
     with Bench(target, None) as bench:
-        return bench.run_command(interceptor=decider, streams=Streams(inherit=True))
+        outcome, report = bench.run_command(interceptor=Decider(policy, folder=str(bench.room.path)), streams=streams)
+    for descriptor, data in ((1, outcome.stdout), (2, outcome.stderr)):
+        with os.fdopen(os.dup(descriptor), "wb") as stream:
+            stream.write(data)
+    assert isinstance(report, DecisionReport)
+    return outcome, report, ()
+
+
+@contextlib.contextmanager
+def redirected(target: Target) -> Iterator[None]:
+    """Our own streams are, for the time of the run, the files that the target names."""
+    writes = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+    wanted = ((0, target.stdin, os.O_RDONLY), (1, target.stdout, writes), (2, target.stderr, writes))
+    with contextlib.ExitStack() as stack:
+        for number, name, flags in wanted:
+            if name is None:
+                continue
+            try:
+                opened = os.open(name, flags | os.O_CLOEXEC, 0o666)
+            except OSError as error:
+                raise UsageError(f"{name}: {error.strerror}; name another file for this stream") from None
+            saved = os.dup(number)
+            os.dup2(opened, number)
+            os.close(opened)
+            stack.callback(os.close, saved)
+            stack.callback(os.dup2, saved, number)
+        yield
