@@ -21,7 +21,6 @@ class Exit:
 class Tracee:
     tid: int
     exit: Exit | None = None
-    listening: bool = False  # in a group stop
     _process: int | None = field(default=None)
 
     def process(self) -> int:

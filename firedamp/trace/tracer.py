@@ -222,7 +222,6 @@ class Run:
 
     def _stopped(self, tracee: Tracee, status: WaitStatus) -> None:
         number, event = status.stop_signal, status.event
-        tracee.listening = False
         if event == SECCOMP_EVENT:  # first and by a plain number: the one that comes a thousand times
             self._seccomp_stop(tracee)
             return
@@ -236,7 +235,6 @@ class Run:
             case Event.EXEC:
                 self._exec(tracee)
             case Event.STOP if number in GROUP_STOPS:
-                tracee.listening = True
                 ptrace.listen(tracee.tid)
             case Event.STOP if self._sampler is not None:
                 self._sampler.sample(tracee)
