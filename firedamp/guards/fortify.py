@@ -10,6 +10,7 @@ from firedamp.guards.place import innermost_own, runtime_names, where
 from firedamp.outcome import Fatal, Outcome
 
 CHECK = re.compile(r"__\w+_chk")
+DESCRIPTOR_SET = frozenset({"__fdelt_chk", "__fdelt_warn"})  # FD_SET(3): checks a number, no object's size
 FAILURE = "__chk_fail"  # the common end of all of them, not the check that failed
 STRINGS = re.compile(r"__(v?sn?printf|st[rp]|wc[sp]|gets|fgets|getwd|realpath|v?swprintf)\w*")
 
@@ -26,10 +27,7 @@ class Refusal:
 
 REFUSALS = (
     Refusal(
-        starts=(
-            "*** buffer overflow detected ***",  # debug/chk_fail.c
-            "*** bit out of range 0 - FD_SETSIZE on fd_set ***",  # debug/fdelt_chk.c
-        ),
+        starts=("*** buffer overflow detected ***",),  # debug/chk_fail.c
         kind="fortify-overflow",
         severity=Severity.HIGH,
         says="writes past its buffer",
@@ -52,6 +50,8 @@ REFUSALS = (
 def find_refusal(fatal: Fatal) -> Refusal | None:
     """By libc's own message; a static binary without one shows the check on its stack."""
     message = fatal.abort_message
+    if not DESCRIPTOR_SET.isdisjoint(runtime_names(fatal.stack)):
+        return None
     if message:
         return next((refusal for refusal in REFUSALS if message.startswith(refusal.starts)), None)
     return REFUSALS[0] if FAILURE in runtime_names(fatal.stack) else None

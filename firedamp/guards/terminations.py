@@ -15,7 +15,9 @@ from firedamp.guards.stack_smash import is_stack_smash
 from firedamp.outcome import Fatal, Outcome
 
 LIBC_ENDS = frozenset({"__libc_fatal", "__fortify_fail", "__libc_message"})
-DEAD_FRAME = re.compile(r"\*\*\* longjmp causes uninitialized stack frame")
+# What the message means, where it is known: a frame that has returned, a descriptor beyond FD_SETSIZE.
+WEAKNESSES = ((re.compile(r"\*\*\* longjmp causes uninitialized stack frame"), 562), (re.compile(r".* on fd_set"), 787))
+OTHER_WEAKNESS = 664
 
 
 def judge_glibc_fatal(outcome: Outcome) -> tuple[Detection, ...]:
@@ -29,7 +31,7 @@ def judge_glibc_fatal(outcome: Outcome) -> tuple[Detection, ...]:
         fatal,
         guard=GLIBC_FATAL.name,
         kind="glibc-fatal",
-        cwe=562 if DEAD_FRAME.match(message) else 664,
+        cwe=next((cwe for pattern, cwe in WEAKNESSES if pattern.match(message)), OTHER_WEAKNESS),
         severity=Severity.HIGH,
         message=f"libc gave up in {where(innermost_own(fatal.stack))}: {message or 'without a message'}",
     )

@@ -79,7 +79,7 @@ def test_there_are_recorded_outcomes() -> None:
     [
         ("*** stack smashing detected ***: terminated\n", "stack-smash"),
         ("*** buffer overflow detected ***: terminated\n", "fortify-overflow"),
-        ("*** bit out of range 0 - FD_SETSIZE on fd_set ***: terminated\n", "fortify-overflow"),
+        ("*** bit out of range 0 - FD_SETSIZE on fd_set ***: terminated\n", "glibc-fatal"),
         ("*** %n in writable segment detected ***\n", "fortify-percent-n"),
         ("*** %n in writable segments detected ***\n", "fortify-percent-n"),
         ("*** invalid %N$ use detected ***\n", "fortify-format-hole"),
@@ -138,6 +138,11 @@ def test_the_smashed_function_may_lie_in_a_library_that_is_not_ours() -> None:
     assert detection.place == ("qsort",)
 
 
+def test_a_descriptor_beyond_its_set_is_told_from_an_overflow_where_libc_has_one_message_for_both() -> None:
+    stack = (libc("abort"), libc("__chk_fail"), libc("__fdelt_chk"), own("watch"))
+    assert kinds(aborted("*** buffer overflow detected ***: terminated\n", stack)) == ["glibc-fatal"]
+
+
 def test_an_assertion_without_debug_information_takes_its_place_from_the_sentence() -> None:
     stack = (libc("abort"), libc("__assert_fail"), own(None, 0x40, line=None))
     (detection,) = judge(aborted("prog: list.c:12: pop: Assertion `n' failed.\n", stack))
@@ -145,9 +150,7 @@ def test_an_assertion_without_debug_information_takes_its_place_from_the_sentenc
     assert (detection.frame.function, detection.frame.file, detection.frame.line) == ("pop", "list.c", 12)
 
 
-@pytest.mark.parametrize(
-    ("check", "cwe"), [("__strcpy_chk", 120), ("__sprintf_chk", 120), ("__memcpy_chk", 787), ("__fdelt_chk", 787)]
-)
+@pytest.mark.parametrize(("check", "cwe"), [("__strcpy_chk", 120), ("__sprintf_chk", 120), ("__memcpy_chk", 787)])
 def test_the_check_decides_the_weakness(check: str, cwe: int) -> None:
     stack = (libc("abort"), libc("__chk_fail"), libc(check), own("copy"))
     (detection,) = judge(aborted("*** buffer overflow detected ***: terminated\n", stack))

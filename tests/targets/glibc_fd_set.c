@@ -1,4 +1,4 @@
-/* bad: "\xff\xff" -> fortify-overflow in watch */
+/* bad: "\xff\xff" -> glibc-fatal in watch */
 /* good: "\x05\x00" */
 #include <stddef.h>
 #include <stdint.h>
