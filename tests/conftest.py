@@ -14,10 +14,8 @@ EXPECTED = "FIREDAMP_EXPECTED_SKIPS"  # set by CI: comma-separated reasons that 
 
 def ptrace_works() -> bool:
     """ptrace(2) may be forbidden by a container's seccomp profile or by Yama."""
-    done = subprocess.run(
-        [sys.executable, "-c", "import ctypes; raise SystemExit(ctypes.CDLL(None).ptrace(0, 0, 0, 0) != 0)"], check=False
-    )
-    return done.returncode == 0
+    traceme = "import ctypes; raise SystemExit(ctypes.CDLL(None).ptrace(0, 0, 0, 0) != 0)"
+    return subprocess.run([sys.executable, "-c", traceme], check=False).returncode == 0
 
 
 def landlock_works() -> bool:
