@@ -41,13 +41,3 @@ def find(start: Path) -> Path | None:
 
 def _speaks_of_us(pyproject: bytes) -> bool:
     return b"[tool.firedamp" in pyproject
-
-
-def search(start: Path) -> Config:
-    """The configuration that holds for `start`, an empty one where there is none. ConfigError: all its mistakes."""
-    path = find(start.absolute())
-    if path is None:
-        return Config(path=None, root=start.absolute())
-    from firedamp.config import load  # pydantic costs 0.2 s, and most calls of `inject` have no configuration
-
-    return load(path)

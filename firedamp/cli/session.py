@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from firedamp.errors import UsageError
-from firedamp.project import Config, Sweep, find, search
+from firedamp.project import Config, Sweep, find
 from firedamp.store import NAME as DATABASE
 from firedamp.store import Store
 from firedamp.suggestion import did_you_mean
@@ -73,6 +73,16 @@ class Session:
             progress=say,
             allow_unguarded=unguarded,
         )
+
+
+def search(start: Path) -> Config:
+    """The configuration that holds for `start`, an empty one where there is none. ConfigError: all its mistakes."""
+    path = find(start.absolute())
+    if path is None:
+        return Config(path=None, root=start.absolute())
+    from firedamp.config import load  # pydantic costs 0.2 s, and most calls of `inject` have no configuration
+
+    return load(path)
 
 
 def say(message: str) -> None:

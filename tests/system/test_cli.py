@@ -16,10 +16,10 @@ from firedamp.cli.options import Duration
 FIREDAMP = (sys.executable, "-P", "-m", "firedamp")
 
 
-def run(*words: str, folder: Path, **more: object) -> subprocess.CompletedProcess[str]:
+def run(*words: str, folder: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*FIREDAMP, *words], cwd=folder, capture_output=True, text=True, timeout=100, check=False, **more
-    )  # type: ignore[call-overload,no-any-return]
+        [*FIREDAMP, *words], cwd=folder, capture_output=True, text=True, timeout=100, check=False, env=env
+    )
 
 
 def test_help_teaches_each_command(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from firedamp import project
+from firedamp.cli.session import search
 from firedamp.config import load
 from firedamp.errors import ConfigError
 from firedamp.target import MEBIBYTE, InputMode, TargetKind
@@ -133,22 +134,22 @@ def test_pyproject_serves_as_well_and_is_named(tmp_path: Path) -> None:
     write(tmp_path, '[project]\nname = "x"\n[tool.firedamp.targets.x]\nsources = ["a.c"]\n', project.PYPROJECT)
     inner = tmp_path / "src" / "deep"
     inner.mkdir(parents=True)
-    config = project.search(inner)
+    config = search(inner)
     assert (config.root, config.path) == (tmp_path, tmp_path / project.PYPROJECT)
     assert config.targets["x"].root == tmp_path
     write(tmp_path, "[tool.firedamp.targets.x]\nsource = 3\n", project.PYPROJECT)
     with pytest.raises(ConfigError, match=r"^pyproject\.toml: tool\.firedamp\.targets\.x"):
-        project.search(inner)
+        search(inner)
 
 
 def test_the_nearest_configuration_wins_and_none_is_an_empty_one(tmp_path: Path) -> None:
     write(tmp_path, '[targets.outer]\nsources = ["a.c"]\n')
     (tmp_path / "inner").mkdir()
     write(tmp_path / "inner", '[project]\nname = "no word of us"\n', project.PYPROJECT)
-    assert list(project.search(tmp_path / "inner").targets) == ["outer"]
+    assert list(search(tmp_path / "inner").targets) == ["outer"]
     write(tmp_path / "inner", '[targets.inner]\nsources = ["a.c"]\n')
-    assert list(project.search(tmp_path / "inner").targets) == ["inner"]
+    assert list(search(tmp_path / "inner").targets) == ["inner"]
     (tmp_path / project.NAME).unlink()
     (tmp_path / "inner" / project.NAME).unlink()
-    empty = project.search(tmp_path / "inner")
+    empty = search(tmp_path / "inner")
     assert (empty.path, empty.root, dict(empty.targets)) == (None, tmp_path / "inner", {})
