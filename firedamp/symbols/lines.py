@@ -1,4 +1,4 @@
-"""Line tables (DWARF 2-5, by pyelftools): which line of which file an address comes from."""
+"""Line tables (DWARF 2-5, headers by pyelftools): which line of which file an address comes from."""
 
 import os
 from bisect import bisect_right
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from firedamp.symbols.line_program import Parameters, run
 
 Place = tuple[str, int]  # absolute path, line
 Range = tuple[int, int, Any]  # start, end, compilation unit
@@ -112,14 +114,19 @@ def _rows(unit: Any, program: Any) -> list[Row]:
     if program is None:
         return []
     files = _files(unit, program)
+    header = program.header
+    parameters = Parameters(
+        minimum_length=header["minimum_instruction_length"],
+        line_base=header["line_base"],
+        line_range=header["line_range"],
+        opcode_base=header["opcode_base"],
+        operand_counts=tuple(header["standard_opcode_lengths"]),
+    )
+    code = program.stream.getvalue()[program.program_start_offset : program.program_end_offset]
     sequences: list[list[Row]] = [[]]
-    for entry in program.get_entries():
-        state = entry.state
-        if state is None:
-            continue
-        file = None if state.end_sequence else files.get(state.file, "")
-        sequences[-1].append((state.address, file, state.line))
-        if state.end_sequence:
+    for address, file, line, last in run(code, parameters):
+        sequences[-1].append((address, None if last else files.get(file, ""), line))
+        if last:
             sequences.append([])
     # the linker leaves sequences of functions that it dropped at address 0
     ordered = sorted((rows for rows in sequences if rows and rows[0][0]), key=lambda rows: rows[0][0])

@@ -1,6 +1,7 @@
 """One file with code, and the file with its debug information if that is apart."""
 
 import zlib
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def _find_debug_file(path: Path, image: Image) -> Path | None:
     name, checksum = link[1].split(b"\0", 1)[0].decode("utf-8", "replace"), int.from_bytes(link[1][-4:], "little")
     folder = path.parent
     for candidate in (folder / name, folder / ".debug" / name, DEBUG_ROOT / folder.relative_to("/") / name):
-        if name and candidate != path and candidate.is_file() and zlib.crc32(candidate.read_bytes()) == checksum:
-            return candidate
+        with suppress(OSError):
+            if name and candidate != path and zlib.crc32(candidate.read_bytes()) == checksum:
+                return candidate
     return None
