@@ -1,6 +1,7 @@
-"""Run as a script: stops a program at its system calls and compares each stack with libunwind's. Prints JSON.
+"""Run as a script, prints JSON.
 
-    python stops.py EVERY LIMIT COMMAND [ARGUMENT...]
+    python stops.py compare EVERY LIMIT COMMAND [ARGUMENT...]   stacks at system calls, against libunwind's
+    python stops.py crash COMMAND [ARGUMENT...]                 the stack at the first deadly signal, with names
 
 A process of its own, since only the tracer may wait for a tracee and a test runner has threads.
 """
@@ -13,11 +14,14 @@ import sys
 import time
 from collections.abc import Callable
 
+from firedamp.symbols import resolve
 from firedamp.unwind import Unwinder
 
 PTRACE_TRACEME, PTRACE_GETREGS, PTRACE_SETOPTIONS, PTRACE_SYSCALL = 0, 12, 0x4200, 24
 OPTIONS = 1 | 0x100000  # TRACESYSGOOD, EXITKILL
 DEPTH = 64
+SYSCALL_STOP = 0x85
+DEADLY = (4, 5, 6, 7, 8, 11)
 # struct user_regs_struct (sys/user.h) -> DWARF numbers
 USER_REGS = ("r15", "r14", "r13", "r12", "rbp", "rbx", "r11", "r10", "r9", "r8", "rax", "rcx", "rdx", "rsi", "rdi",
              "orig_rax", "rip", "cs", "eflags", "rsp")  # fmt: skip
@@ -78,7 +82,10 @@ def places(pid: int, addresses: list[int]) -> list[tuple[str, int]]:
     return found
 
 
-def trace(command: list[str], at_stop: Callable[[int, dict[int, int], Callable[[int, int], bytes]], None]) -> None:
+AtStop = Callable[[int, dict[int, int], Callable[[int, int], bytes], int], None]  # 0: a system call, else a signal
+
+
+def trace(command: list[str], at_stop: AtStop) -> None:
     pid = os.fork()
     if pid == 0:
         libc.ptrace(PTRACE_TRACEME, 0, None, None)
@@ -96,50 +103,62 @@ def trace(command: list[str], at_stop: Callable[[int, dict[int, int], Callable[[
         if not os.WIFSTOPPED(status):
             return
         signal = os.WSTOPSIG(status)
-        if signal != 0x85:
-            continue
-        signal = 0
+        signal = 0 if signal == SYSCALL_STOP else signal
         libc.ptrace(PTRACE_GETREGS, pid, None, regs)
         named = dict(zip(USER_REGS, regs, strict=False))
         if named["orig_rax"] in (59, 322) and named["rax"] == 0:
             os.close(memory.pop())
             memory.append(os.open(f"/proc/{pid}/mem", os.O_RDONLY))
         registers = {number: named[name] for number, name in enumerate(DWARF)}
-        at_stop(pid, registers, lambda address, size: os.pread(memory[0], size, address))
+        at_stop(pid, registers, lambda address, size: os.pread(memory[0], size, address), signal)
 
 
-def main() -> None:
-    every, limit, *command = sys.argv[1:]
+def compare(every: int, limit: int, command: list[str]) -> object:
     oracle, unwinder = Oracle(), Unwinder()
-    count = compared = depth = 0
-    ours_s = cold_s = 0.0
+    count = compared = 0
+    hot_s = cold_s = 0.0
     different: list[object] = []
     seen: set[object] = set()
 
-    def at_stop(pid: int, registers: dict[int, int], read: Callable[[int, int], bytes]) -> None:
-        nonlocal count, compared, depth, ours_s, cold_s
+    def at_stop(pid: int, registers: dict[int, int], read: Callable[[int, int], bytes], signal: int) -> None:
+        nonlocal count, compared, hot_s, cold_s
         count += 1
-        if count % int(every) or compared >= int(limit):
+        if signal or count % every or compared >= limit:
             return
         start = time.perf_counter()
         frames = unwinder.stack(pid, registers, read, DEPTH)
         middle = time.perf_counter()
         again = unwinder.stack(pid, registers, read, DEPTH)
-        ours_s += time.perf_counter() - middle
+        hot_s += time.perf_counter() - middle
         cold_s += middle - start
         mine = [(frame.module, frame.offset) for frame in frames]
         theirs = places(pid, oracle.addresses(pid))
         compared += 1
-        depth += len(mine)
         seen.add(frames)
         if mine != theirs or again != frames:
             different.append([mine, theirs])
 
     trace(command, at_stop)
-    facts = {"compared": compared, "distinct": len(seen), "depth": depth / max(1, compared)}
-    times = {"hot_us": 1e6 * ours_s / max(1, compared), "cold_us": 1e6 * cold_s / max(1, compared)}
-    print(json.dumps({**facts, **times, "different": different}))
+    times = {"hot_us": 1e6 * hot_s / max(1, compared), "cold_us": 1e6 * cold_s / max(1, compared)}
+    return {"compared": compared, "distinct": len(seen), **times, "different": different}
+
+
+def crash(command: list[str]) -> object:
+    unwinder = Unwinder()
+    found: list[object] = []
+
+    def at_stop(pid: int, registers: dict[int, int], read: Callable[[int, int], bytes], signal: int) -> None:
+        if signal in DEADLY and not found:
+            frames = resolve(unwinder.stack(pid, registers, read, DEPTH))
+            found.extend([frame.module, frame.function, frame.line, frame.own, frame.offset] for frame in frames)
+
+    trace(command, at_stop)
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    match sys.argv[1:]:
+        case ["compare", every, limit, *command]:
+            print(json.dumps(compare(int(every), int(limit), command)))
+        case ["crash", *command]:
+            print(json.dumps(crash(command)))
