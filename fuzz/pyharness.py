@@ -1,6 +1,7 @@
 """Python targets inside the fuzzing child: Atheris feeds the function, the monitor keeps its input."""
 
 import importlib
+from pathlib import Path
 from typing import Any
 
 from fuzz.harness import load
@@ -10,14 +11,14 @@ from fuzz.plan import Plan
 
 
 def python_life(plan: Plan) -> Life:
-    """The target's package is imported under Atheris' instrumentation, once for all lives; what it uses is not.
+    """The project's modules are imported under Atheris' instrumentation, once for all lives; installed ones are not.
 
     libFuzzer's library must be global by then (fuzz.life does it): the C extensions that the module loads are
     instrumented and look for its hooks.
     """
     atheris: Any = importlib.import_module("atheris")
     assert plan.harness is not None
-    with atheris.instrument_imports(include=[plan.harness.partition(":")[0].partition(".")[0]]):
+    with atheris.instrument_imports(include=project_modules(Path(plan.root))):
         function = load(plan.harness, plan.root)
     monitor = Monitor(plan.monitor_fd, plan.monitor_bytes)
 
@@ -33,3 +34,9 @@ def python_life(plan: Plan) -> Life:
         return 0
 
     return live
+
+
+def project_modules(root: Path) -> list[str]:
+    """Top-level modules and packages that lie in the project's folder."""
+    names = (path.stem if path.suffix == ".py" else path.name for path in root.iterdir())
+    return sorted(name for name in names if name.isidentifier())
