@@ -1,4 +1,4 @@
-"""Our own parsers as targets of our own engine: whatever the bytes are, only the error that is meant for users leaves them.
+"""Our own parsers as targets of our own engine: whatever the bytes are, only the error meant for users leaves them.
 
 `firedamp fuzz policy` and `firedamp fuzz configuration` in this repository (see its firedamp.toml).
 """
