@@ -72,4 +72,4 @@ def load(name: str) -> Engine:
                 "reinstall firedamp in an environment of its own"
             )
         return engine
-    raise EnvironmentFailure(f"engine {name!r}: not registered; install firedamp (./dev does), do not run a bare checkout")
+    raise EnvironmentFailure(f"engine {name!r}: not registered; install firedamp (./dev does), not just its files")

@@ -11,7 +11,7 @@ class Frame:
     """One call: `offset` is the ELF virtual address in `module` (file address, so without ASLR).
 
     For a caller's frame the offset is the return address minus one, i.e. inside the call instruction.
-    `own` is false for the C runtime (libc, ld.so, libm, sanitizer runtimes), for firedamp's runtime, and outside any file.
+    `own` is false for the C runtime (libc, ld.so, sanitizer runtimes), for firedamp's runtime, and outside any file.
     """
 
     module: str  # absolute path, or "[vdso]", "[anon]"
@@ -83,7 +83,7 @@ class Fatal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Strike:
-    """One fault that took place. `site` is the digest of the call stack; `nth` counts from 1 at that site in this run."""
+    """One fault that took place. `site` is the digest of the call stack; `nth` counts from 1 at that site."""
 
     rule: int  # index of the rule in the policy
     syscall: str

@@ -36,6 +36,7 @@ def command(
     from firedamp.cli.replaying import Replayer, Verdict
     from firedamp.cli.results import CLEAN, FOUND, write, write_json
     from firedamp.cli.session import Session, say
+    from firedamp.errors import UsageError
 
     session = Session.open(results)
     paths = [path for path in corpus.regressions(session.root) if not targets or path.parent.parent.name in targets]
@@ -43,13 +44,19 @@ def command(
         named = f" of {', '.join(targets)}" if targets else ""
         say(f"there are no regressions{named} yet: `firedamp keep FINDING` makes one")
     verdicts: list[tuple[Path, Verdict]] = []
+    code = CLEAN
     with Interruption() as interruption:
         replayer = Replayer(session, compiler=compiler, unguarded=unguarded, stopping=interruption.stopping)
         for path in paths:
             if interruption.stopping():
                 break
             say(f"replaying {path.relative_to(session.root)}")
-            verdict = replayer.replay(path, times=times)
+            try:
+                verdict = replayer.replay(path, times=times)
+            except UsageError as error:  # one that does not build any more must not hide the others
+                say(f"{path.relative_to(session.root)}: cannot be replayed: {error}")
+                code = error.exit_code
+                continue
             verdicts.append((path, verdict))
             if not as_json:
                 write(f"{path.relative_to(session.root)}: {verdict.words}")
@@ -59,4 +66,4 @@ def command(
         write_json(session, [each for verdict in back for each in verdict.findings], regressions=kept)
     if interruption.stopping():
         return INTERRUPTED
-    return FOUND if back else CLEAN
+    return FOUND if back else code

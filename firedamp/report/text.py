@@ -69,8 +69,8 @@ def headline(finding: Finding, *, root: Path) -> str:
     """One line: what, where, how sure."""
     n, m = finding.confirmed
     detection = finding.detection
-    what = f"{detection.kind} in {where(detection, root)}" + (f": {detection.message};" if detection.message else " ")
-    return f"{finding.id}  {what}  {detection.severity}, came back {n} of {m}, {finding.state}"
+    what = f"{detection.kind} in {where(detection, root)}  {detection.severity}, came back {n} of {m}, {finding.state}"
+    return f"{finding.id}  {what}" + (f": {detection.message}" if detection.message else "")
 
 
 def replay_line(finding: Finding, results: Path) -> str:
@@ -82,7 +82,6 @@ def story(finding: Finding, *, root: Path, results: Path, payload: str) -> str:
     detection = finding.detection
     lines = [
         headline(finding, root=root),
-        f"  {detection.message}" if detection.message else "",
         f"  target {finding.target}, engine {finding.engine}, guard {detection.guard}"
         + (f", CWE-{detection.cwe}" if detection.cwe else ""),
         f"  seen {finding.count} times, first {finding.first_seen}, last {finding.last_seen}",
