@@ -3,6 +3,7 @@
 Total on any file: what cannot be read, or makes no sense, leaves the frame as it was.
 """
 
+import stat
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +35,8 @@ def resolve_frame(frame: Frame) -> Frame:
         status = Path(frame.module).stat()
     except (OSError, ValueError):
         return frame
+    if not stat.S_ISREG(status.st_mode):
+        return frame  # a pipe would be waited for
     return _resolve(frame, status.st_mtime_ns, status.st_size)
 
 

@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,7 +82,7 @@ def _image(pid: int, line: "re.Match[bytes]", base: int | None, read: ReadMemory
             status = Path(path).stat()
         except OSError:
             continue
-        if status.st_ino == inode:
+        if status.st_ino == inode and stat.S_ISREG(status.st_mode):
             return _image_of_file(path, inode, status.st_mtime_ns, status.st_size)
     return _image_in_memory(base, read) if base is not None else None
 

@@ -1,6 +1,7 @@
 """The unwinder on made-up memory: right on the easy cases, and total on the others."""
 
 import ctypes
+import mmap
 import os
 import struct
 from collections.abc import Callable
@@ -190,6 +191,26 @@ def test_a_jump_to_nowhere_is_told_from_a_smashed_return() -> None:
     frames = unwinder.stack(PID, {16: 0, 7: STACK}, read)
     assert frames[0].module == "[anon]"
     assert Path(frames[1].module).name.startswith("libc")
+
+
+def test_a_signal_frame_without_call_frame_information() -> None:
+    """As musl's: known by its instructions, left through the saved registers (struct sigcontext)."""
+    interrupted = libc_address("qsort")
+    rights = mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC
+    with mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=rights) as page:
+        page[:9] = b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05"
+        holder = ctypes.c_char.from_buffer(page)
+        trampoline = ctypes.addressof(holder)
+        context = [0] * 5 + [0] * 15 + [STACK + 0x200, interrupted] + [0] * 100  # .. rsp, rip
+
+        def read(address: int, size: int) -> bytes:
+            return stack_of(context)(address, size) or own_memory(address, size)
+
+        frames = Unwinder().stack(PID, {16: trampoline, 7: STACK}, read)
+        del holder
+    assert frames[0].module == "[anon]"
+    assert Path(frames[1].module).name.startswith("libc")
+    assert frames[1].offset & 0xFFF == interrupted & 0xFFF  # where it was interrupted, not one less
 
 
 PLACES = [libc_address(name) + shift for name in ("qsort", "read", "fopen", "printf", "exit") for shift in (0, 1, 40)]
