@@ -3,7 +3,7 @@
 from signal import Signals
 
 from firedamp.finding import Detection, Severity
-from firedamp.guards.fatal import HARDWARE, decisive_fatal, describe, name, raised_by_hardware, stack_lines
+from firedamp.guards.fatal import HARDWARE, decisive_fatal, describe, name, raised_by_hardware
 from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.place import innermost_own, place, where
 from firedamp.guards.stack_smash import is_stack_smash
@@ -32,7 +32,7 @@ def judge_exit(outcome: Outcome) -> tuple[Detection, ...]:
             place=place(outcome.exit_stack),
             frame=frame,
             message=f"{where(frame)} ended the process with status {ending.status}",
-            evidence=(f"exit status {ending.status}", *stack_lines(outcome.exit_stack)),
+            evidence=(f"exit status {ending.status}",),
             stack=outcome.exit_stack,
         ),
     )

@@ -3,12 +3,11 @@
 from signal import Signals
 
 from firedamp.finding import Detection, Severity
-from firedamp.guards.place import innermost_own, label, place
+from firedamp.guards.place import innermost_own, place
 from firedamp.outcome import Exited, Fatal, Frame, Outcome
 from firedamp.sanitizers import EXIT_STATUS
 
 HARDWARE = frozenset({Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGILL, Signals.SIGTRAP})
-STACK_SHOWN = 16
 
 
 def decisive_fatal(outcome: Outcome) -> Fatal | None:
@@ -37,14 +36,14 @@ def sanitizer_ended(outcome: Outcome) -> bool:
 
 
 def describe(fatal: Fatal) -> tuple[str, ...]:
-    """Evidence: what the kernel and libc said, then the program's stack."""
+    """Evidence: what the kernel and libc said."""
     address = "" if fatal.address is None else f", address 0x{fatal.address:x}"
     access = "" if fatal.access is None else f", {fatal.access.value}"
     handled = ", handled by the program" if fatal.handled else ""
     facts = [f"{name(fatal.signal)}, si_code {fatal.code}{address}{access}{handled}"]
     if fatal.abort_message:
         facts.append(f"abort message: {fatal.abort_message.strip()}")
-    return (*facts, *stack_lines(fatal.stack))
+    return tuple(facts)
 
 
 def name(signal: int) -> str:
@@ -52,15 +51,6 @@ def name(signal: int) -> str:
         return Signals(signal).name
     except ValueError:
         return f"SIGRT{signal}" if signal >= 32 else f"SIG{signal}"
-
-
-def stack_lines(stack: tuple[Frame, ...]) -> tuple[str, ...]:
-    return tuple(f"#{depth} {_frame_line(frame)}" for depth, frame in enumerate(stack[:STACK_SHOWN]))
-
-
-def _frame_line(frame: Frame) -> str:
-    line = f" at {frame.file}:{frame.line}" if frame.file is not None and frame.line is not None else ""
-    return f"{label(frame)} in {frame.module}+0x{frame.offset:x}{line}"
 
 
 def detect(

@@ -17,6 +17,7 @@ from firedamp.guards.faults_effect import (
     lost_output,
     said,
     same_ending,
+    shown_path,
 )
 from firedamp.guards.faults_touch import COMMITS, ESSENTIAL, STREAM, Touched, touches
 from firedamp.guards.guard import Armed, Guard
@@ -74,8 +75,9 @@ def _detection(outcome: Outcome, losses: tuple[Loss, ...], standing: Standing) -
 def _hint(outcome: Outcome) -> tuple[Detection, ...]:
     """close(2) and fsync(2) tell of earlier writes that failed: of what the program wrote, that must not be ignored."""
     strike = outcome.strikes[0]
-    if strike.syscall not in COMMITS or said(outcome) or not _written(outcome, strike.path):
+    if strike.syscall not in COMMITS or said(outcome) or strike.path is None or not _written(outcome, strike.path):
         return ()
+    name = shown_path(strike.path, outcome.scene)
     return (
         Detection(
             guard=GUARD.name,
@@ -85,17 +87,15 @@ def _hint(outcome: Outcome) -> tuple[Detection, ...]:
             place=fault_place(strike),
             frame=fault_frame(strike),
             standing=Standing.HINT,
-            message=f"{fault_name(outcome)} is ignored; the data of {strike.path} was whole this time",
+            message=f"{fault_name(outcome)} is ignored; the data of {name} was whole this time",
             evidence=evidence(outcome),
             stack=strike.stack,
         ),
     )
 
 
-def _written(outcome: Outcome, path: str | None) -> bool:
+def _written(outcome: Outcome, path: str) -> bool:
     scene = outcome.scene
-    if path is None:
-        return False
     if STREAM.fullmatch(path) or path == f"{scene.folder}/{scene.stdout}":
         return True
     return path.removeprefix(f"{scene.folder}/") in changed_by_clean_run(outcome)

@@ -4,11 +4,11 @@ import errno
 import re
 from collections import Counter
 from dataclasses import dataclass
+from pathlib import PurePath
 
-from firedamp.guards.fatal import stack_lines
 from firedamp.guards.faults_touch import family
 from firedamp.guards.place import innermost_own, label, place
-from firedamp.outcome import Entry, EntryKind, Exited, Frame, Outcome, Strike, Tree
+from firedamp.outcome import Entry, EntryKind, Exited, Frame, Outcome, Scene, Strike, Tree
 
 NUMBER = re.compile(rb"0x[0-9a-f]+|\d+")
 STDOUT, STDERR = "stdout", "stderr"
@@ -145,8 +145,16 @@ def fault_name(outcome: Outcome) -> str:
     return f"{strike.syscall} {errno_name(strike.errno) or strike.effect}{times}"
 
 
+def shown_path(path: str, scene: Scene) -> str:
+    """For a person: the private folder is gone by then, and is elsewhere in each run."""
+    for folder, prefix in ((scene.folder, ""), (f"{PurePath(scene.folder).parent}/tmp", "$TMPDIR/")):
+        if scene.folder and path.startswith(f"{folder}/"):
+            return prefix + path[len(folder) + 1 :]
+    return "." if path == scene.folder else path
+
+
 def evidence(outcome: Outcome, *facts: str) -> tuple[str, ...]:
     strike = outcome.strikes[0]
-    on = f" on {strike.path}" if strike.path else ""
+    on = f" on {shown_path(strike.path, outcome.scene)}" if strike.path else ""
     struck = f"{fault_name(outcome)} at hit {strike.nth} of site {strike.site}{on}"
-    return (*facts, struck, *stack_lines(strike.stack))
+    return (*facts, struck)

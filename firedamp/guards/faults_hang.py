@@ -3,7 +3,6 @@
 from collections import Counter
 
 from firedamp.finding import Detection, Severity
-from firedamp.guards.fatal import stack_lines
 from firedamp.guards.faults_effect import evidence, fault_frame, fault_name, fault_place
 from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.place import function_name, innermost_own, where
@@ -40,7 +39,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
             place=(function_name(stuck),) if stuck is not None else fault_place(strike),
             frame=frame,
             message=f"{fault_name(outcome)}: still in {where(frame)} after {outcome.wall_s:.1f} s ({how.value}){ends}",
-            evidence=evidence(outcome, *stack_lines(outcome.stall_stack)),
+            evidence=evidence(outcome),
             stack=outcome.stall_stack or strike.stack,
         ),
     )

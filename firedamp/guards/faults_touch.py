@@ -63,13 +63,13 @@ LOOKUP_FUNCTIONS = re.compile(
     r"|tzset|tzalloc|(local|mk)time\w*|strftime\w*|setupterm|tgetent|newterm|initscr|isatty|ttyname(_r)?"
     r"|get_nprocs\w*|sysconf|strerror(_r|_l)?|regerror|mbstowcs|btowc|wcsmbs\w*)"
 )
-# Errnos that are answers rather than failures, by family: what a program does then is its choice. A folder that was
-# removed while it is read ends like any other (readdir(3) in glibc).
+# Errnos that libc keeps from the program, by family: readdir(3) ends a folder that was removed while it was read like
+# any other. Then those that are answers rather than failures: what a program does with them is its choice.
 ABSENT = frozenset({ENOENT, ENOTDIR})
+UNSEEN = {"getdents": frozenset({ENOENT})}
 ANSWERS = {
     "stat": ABSENT,
     "readlink": ABSENT | {EINVAL},
-    "getdents": ABSENT,
     "open": ABSENT,
     "unlink": ABSENT,
     "access": ABSENT | {EACCES, EPERM, EROFS, ETXTBSY},
@@ -86,6 +86,8 @@ def family(syscall: str) -> str:
 
 def touched(strike: Strike, scene: Scene) -> Touched:
     path = strike.path
+    if strike.errno in UNSEEN.get(family(strike.syscall), ()):
+        return Touched.ANSWER
     if strike.errno in ANSWERS.get(family(strike.syscall), ()) and not is_asked_for(path, scene):
         return Touched.ANSWER
     if path is not None and is_data(path, scene):

@@ -1,7 +1,6 @@
 """The run used up its time or its memory. Under faults, what a stalled run means is judged elsewhere."""
 
 from firedamp.finding import Detection, Severity
-from firedamp.guards.fatal import stack_lines
 from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.place import function_name, innermost_own, where
 from firedamp.outcome import Frame, Outcome, OutOfMemory, TimedOut
@@ -22,7 +21,7 @@ def judge_timeout(outcome: Outcome) -> tuple[Detection, ...]:
             place=_function(frame),
             frame=frame,
             message=f"still in {where(frame)} at the {outcome.ending.limit} limit ({outcome.ending.stall.value})",
-            evidence=(f"{outcome.wall_s:.1f} s wall, {outcome.cpu_s:.1f} s cpu", *stack_lines(outcome.stall_stack)),
+            evidence=(f"{outcome.wall_s:.1f} s wall, {outcome.cpu_s:.1f} s cpu",),
             stack=outcome.stall_stack,
         ),
     )
@@ -42,7 +41,7 @@ def judge_memory(outcome: Outcome) -> tuple[Detection, ...]:
             place=_function(frame),
             frame=frame,
             message=f"used {used} MiB of memory" + (f" in {where(frame)}" if frame is not None else ""),
-            evidence=(f"resident {outcome.ending.resident_bytes} bytes", *stack_lines(outcome.stall_stack)),
+            evidence=(f"resident {outcome.ending.resident_bytes} bytes",),
             stack=outcome.stall_stack,
         ),
     )

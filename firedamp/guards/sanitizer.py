@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from firedamp.finding import Detection, Severity
-from firedamp.guards.fatal import sanitizer_ended, stack_lines
+from firedamp.guards.fatal import sanitizer_ended
 from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.place import innermost_own, place, where
 from firedamp.outcome import Outcome
@@ -100,7 +100,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
             place=place(outcome.sanitizer_stack),
             frame=frame,
             message=f"{verdict.says} in {where(frame)}",
-            evidence=(*lines[:REPORT_LINES], *stack_lines(outcome.sanitizer_stack)),
+            evidence=lines[:REPORT_LINES],
             stack=outcome.sanitizer_stack,
         ),
     )

@@ -12,6 +12,7 @@ from rich.table import Table
 from firedamp.finding import Detection, Finding, Severity, State
 from firedamp.outcome import Frame
 from firedamp.report.document import replay_command, source_file
+from firedamp.report.printable import one_line, printable
 
 STYLES = {
     Severity.CRITICAL: "bold red",
@@ -54,9 +55,9 @@ def table(findings: Iterable[Finding], *, root: Path) -> Table:
         severity = each.detection.severity
         grid.add_row(
             each.id,
-            escape(each.detection.kind),
+            escape(one_line(each.detection.kind)),
             escape(each.target),
-            escape(where(each.detection, root)),
+            escape(one_line(where(each.detection, root))),
             f"[{STYLES[severity]}]{severity}[/]",
             str(each.count),
             f"{n} of {m}",
@@ -70,7 +71,7 @@ def headline(finding: Finding, *, root: Path) -> str:
     n, m = finding.confirmed
     detection = finding.detection
     what = f"{detection.kind} in {where(detection, root)}  {detection.severity}, came back {n} of {m}, {finding.state}"
-    return f"{finding.id}  {what}" + (f": {detection.message}" if detection.message else "")
+    return one_line(f"{finding.id}  {what}" + (f": {detection.message}" if detection.message else ""))
 
 
 def replay_line(finding: Finding, results: Path) -> str:
@@ -91,7 +92,7 @@ def story(finding: Finding, *, root: Path, results: Path, payload: str) -> str:
         *_section(f"reproducer: {finding.reproducer}", payload.splitlines()),
         *_section("replay", (replay_line(finding, results),)),
     ]
-    return "\n".join(line for line in lines if line)
+    return printable("\n".join(line for line in lines if line))
 
 
 def _state_words(state: State) -> str:
@@ -110,4 +111,7 @@ def _section(title: str, lines: Iterable[str]) -> list[str]:
 
 
 def _stack_line(index: int, frame: Frame, root: Path) -> str:
-    return f"#{index} {frame_words(frame, root)}" + ("" if frame.own else f"  [{Path(frame.module).name}]")
+    in_source = frame.own and frame.line is not None
+    return f"#{index} {frame_words(frame, root)}" + (
+        "" if in_source else f"  [{Path(frame.module).name}+{frame.offset:#x}]"
+    )
