@@ -22,6 +22,7 @@ from firedamp.store import Store
 REPLAYS = 3  # of each new signature
 SHRINK_S, SHRINK_CALLS = 5.0, 300  # for one finding
 SHRINK_ALL_S = 15.0  # for all findings of a run: less than a person waits for
+SHRINK_LEAST_S, SHRINK_SHARE = 2.0, 0.2  # who asked for ten seconds is not kept waiting for fifteen more
 UNEXPLAINED = Detection(
     guard="campaign",
     kind="signal-UNKNOWN",
@@ -57,7 +58,7 @@ def run(
     progress: Progress,
     on_finding: OnFinding = lambda finding, fresh: None,
     replays: int = REPLAYS,
-    shrink_s: float = SHRINK_ALL_S,
+    shrink_s: float | None = None,
 ) -> Summary:
     """Search until the engine ends. `on_finding` hears of each signature once, with whether it is new."""
     started = time.monotonic()
@@ -70,8 +71,13 @@ def run(
         for attempt in attempts:
             campaign.take(attempt)
     if not job.stopping():
-        campaign.shrink(shrink_s)
+        campaign.shrink(_shrink_s(job) if shrink_s is None else shrink_s)
     return campaign.summary(time.monotonic() - started)
+
+
+def _shrink_s(job: Job) -> float:
+    """How long shrinking may go on after the search."""
+    return SHRINK_ALL_S if job.time_s is None else min(SHRINK_ALL_S, max(SHRINK_LEAST_S, SHRINK_SHARE * job.time_s))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -178,10 +184,10 @@ class _Campaign:
             file.write(json.dumps(line | {"confirmed": finding.confirmed, "state": finding.state}) + "\n")
 
     def shrink(self, seconds: float) -> None:
-        """Smaller inputs for what is new. The original stays beside the smaller one."""
+        """Smaller inputs for what is new, an equal share of the time for each. The original stays beside the smaller."""
         ends = time.monotonic() + seconds
-        for name, reproducer in self.fresh.items():
-            remaining = min(SHRINK_S, ends - time.monotonic())
+        for done, (name, reproducer) in enumerate(self.fresh.items()):
+            remaining = min(SHRINK_S, (ends - time.monotonic()) / (len(self.fresh) - done))
             n, m = self.seen[name].confirmed
             if remaining > 0 and n == m and reproducer.kind is Payload.INPUT:
                 self._shrink(name, reproducer, remaining)

@@ -1,11 +1,16 @@
 """The fuzzing engine behind firedamp's Engine protocol. Everything else in this room is reached through here."""
 
 from collections.abc import Iterator
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
 from firedamp.target import Build
+
+if TYPE_CHECKING:
+    from fuzz.warm import WarmBench
 
 
 class FuzzEngine:
@@ -21,10 +26,14 @@ class FuzzEngine:
             yield from search.attempts()
 
     def replay(self, reproducer: Reproducer, build: Build | None) -> Outcome:
-        from fuzz.command import fresh
+        """A fresh process each time; the tracer and the private folder are those of the replay before."""
+        return self._warm.get(reproducer.target, build).run_input(reproducer.payload)
 
-        with fresh(reproducer.target, build) as bench:
-            return bench.run_input(reproducer.payload)
+    @cached_property
+    def _warm(self) -> "WarmBench":
+        from fuzz.warm import WarmBench
+
+        return WarmBench()
 
 
 ENGINE = FuzzEngine()
