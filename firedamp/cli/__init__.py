@@ -107,7 +107,7 @@ def main(arguments: "Sequence[str] | None" = None) -> int:
         error.show()
         return 2
     except (ConfigError, PolicyError) as error:
-        print(error, file=sys.stderr)  # begins with the name of the file
+        _say(str(error))  # begins with the name of the file
         return error.exit_code
     except FiredampError as error:
         return _fail(str(error), error.exit_code)
@@ -131,8 +131,15 @@ def _words(error: OSError) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    print(f"firedamp: {message}", file=sys.stderr)
+    _say(f"firedamp: {message}")
     return code
+
+
+def _say(message: str) -> None:
+    """A message may quote a program, a compiler or the name of a file."""
+    from firedamp.report.printable import printable
+
+    print(printable(message), file=sys.stderr)
 
 
 def _close_stdout() -> None:

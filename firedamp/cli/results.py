@@ -8,6 +8,7 @@ from firedamp.campaign import Summary
 from firedamp.cli import INTERRUPTED
 from firedamp.cli.session import Session
 from firedamp.finding import Finding
+from firedamp.report.printable import printable
 
 FOUND, CLEAN = 1, 0
 
@@ -15,7 +16,7 @@ FOUND, CLEAN = 1, 0
 def write(text: str) -> None:
     """On stdout. A reader that has gone away changes nothing about the exit code."""
     try:
-        print(text, flush=True)
+        print(printable(text), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from firedamp.errors import UsageError
 from firedamp.project import Config, Sweep, find
+from firedamp.report.printable import printable
 from firedamp.store import NAME as DATABASE
 from firedamp.store import Store
 from firedamp.suggestion import did_you_mean
@@ -86,8 +87,8 @@ def search(start: Path) -> Config:
 
 
 def say(message: str) -> None:
-    """One line on stderr."""
-    print(f"firedamp: {message}", file=sys.stderr, flush=True)
+    """One message on stderr."""
+    print(f"firedamp: {printable(message)}", file=sys.stderr, flush=True)
 
 
 def command_target(

@@ -55,12 +55,13 @@ def command(
     from firedamp import campaign, engine
     from firedamp.cli.display import Display, sweep_words
     from firedamp.cli.interruption import Interruption
-    from firedamp.cli.results import exit_code, write_json, write_table
+    from firedamp.cli.results import exit_code, write, write_json, write_table
     from firedamp.cli.session import Session, command_target, overridden, say
     from firedamp.errno_name import check_errno
     from firedamp.finding import Finding, State
     from firedamp.project import Sweep
     from firedamp.report import document, text
+    from firedamp.report.printable import one_line
 
     for each in errnos:
         try:
@@ -110,7 +111,7 @@ def command(
     else:
         write_table(session, summary.findings, summary.unconfirmed)
         for hint in summary.hints:
-            click.echo(f"hint: {hint.kind} in {text.where(hint, session.root)}: {hint.message}")
+            write(one_line(f"hint: {hint.kind} in {text.where(hint, session.root)}: {hint.message}"))
     skipped = ", ".join(f"{count} {reason}" for reason, count in progress.skips.items())
     say(
         f"{progress.done:,} of {progress.planned:,} runs in {summary.wall_s:.0f} s, {progress.sites:,} sites: "
