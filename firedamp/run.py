@@ -11,6 +11,7 @@ import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from signal import SIGKILL
 from types import TracebackType
@@ -18,6 +19,7 @@ from typing import Self
 
 from firedamp import jail, sanitizers, symbols
 from firedamp.call_line import SYSTEM_HEADER, call_line
+from firedamp.canary_line import check_address
 from firedamp.errors import UsageError
 from firedamp.outcome import Fatal, Frame, Outcome, Tree
 from firedamp.room import Room
@@ -32,6 +34,7 @@ ARGUMENT_LIMIT_BYTES = 128 * 1024 - 1  # MAX_ARG_STRLEN of execve(2), without th
 SHELL_LIMIT_S = 60.0  # of `setup` and of `check`: they prepare and compare, they do not work
 STILL_RUNNING = 124  # the status that timeout(1) gives to a command that it had to stop
 START_FILES = frozenset({"_start", "_init", "_fini", "__do_global_dtors_aux", "frame_dummy"})  # of crt1.o and crti.o
+CANARY_CHECK = "__stack_chk_fail"
 HARNESS_ENTRY = "LLVMFuzzerTestOneInput"
 RUNTIME_FILE = re.compile(r"(.*/)?firedamp/runtime/\w+\.c")  # as build.py names it in the debug information
 SANITIZER_FUNCTION = re.compile(r"_*(interceptor_|asan_|ubsan_|sanitizer_|sancov_|lsan_)")
@@ -61,6 +64,7 @@ def resolve_outcome(outcome: Outcome) -> Outcome:
 
 def resolve_stack(stack: tuple[Frame, ...], *, sanitized: bool = False) -> tuple[Frame, ...]:
     frames = tuple(_out_of_headers(frame) for frame in symbols.resolve(stack))
+    frames = (*frames[:1], *(_at_its_check(below, above) for above, below in pairwise(frames)))
     entry = next((index for index, frame in enumerate(frames) if frame.function == HARNESS_ENTRY), len(frames))
     return tuple(
         replace(frame, own=False) if index > entry or _is_runtime(frame, sanitized=sanitized) else frame
@@ -74,6 +78,17 @@ def _out_of_headers(frame: Frame) -> Frame:
         return frame
     file, line = call_line(frame.module, frame.offset) or (frame.file, frame.line)
     return replace(frame, file=file, line=line)
+
+
+def _at_its_check(caller: Frame, frame: Frame) -> Frame:
+    """`caller` with the line where its canary was found dead, if `frame` is the end of that check."""
+    if frame.function != CANARY_CHECK or caller.function_offset is None:
+        return caller
+    check = check_address(caller.module, caller.offset - caller.function_offset, caller.offset)
+    if check is None:
+        return caller
+    there = symbols.resolve_frame(Frame(module=caller.module, offset=check))
+    return replace(caller, file=there.file or caller.file, line=there.line or caller.line)
 
 
 def _resolve_fatal(fatal: Fatal) -> Fatal:
