@@ -184,7 +184,7 @@ class _Campaign:
             file.write(json.dumps(line | {"confirmed": finding.confirmed, "state": finding.state}) + "\n")
 
     def shrink(self, seconds: float) -> None:
-        """Smaller inputs for what is new, an equal share of the time for each. The original stays beside the smaller."""
+        """Smaller inputs for what is new, an equal share of time for each. The originals stay beside them."""
         ends = time.monotonic() + seconds
         for done, (name, reproducer) in enumerate(self.fresh.items()):
             remaining = min(SHRINK_S, (ends - time.monotonic()) / (len(self.fresh) - done))

@@ -1,4 +1,4 @@
-"""One bench kept open between replays: a tracer's start costs 200 ms, a run in a warm one 5, and a shrink makes hundreds.
+"""One bench kept open between replays: a tracer starts in 200 ms, a run in a warm one takes 5, a shrink makes hundreds.
 
 Only one, that of the last target: a folder of regressions goes from target to target, a campaign stays with one.
 """
