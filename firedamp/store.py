@@ -43,7 +43,10 @@ CREATE TABLE finding (
 
 
 class Store:
-    """A context manager. StoreError: the file is damaged, locked, from a newer version, or the disk is full."""
+    """A context manager. StoreError: the file is damaged, locked, from a newer version, or the disk is full.
+
+    Where nothing can be written (a full disk, a read-only folder) what was kept can still be read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path.absolute()
@@ -51,13 +54,12 @@ class Store:
     def __enter__(self) -> Self:
         with self._translated():
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
-        try:
-            with self._translated():
-                self._open()
-        except BaseException:
-            self._database.close()
-            raise
+            try:
+                self._connect()
+            except sqlite3.OperationalError as error:
+                if _code(error) not in UNWRITABLE or not self.path.is_file():
+                    raise
+                self._connect_to_read()
         return self
 
     def __exit__(
@@ -154,19 +156,49 @@ class Store:
             row = self._database.execute("SELECT * FROM finding WHERE id = ?", (name,)).fetchone()
             return None if row is None else self._finding(row)
 
-    def _open(self) -> None:
-        database = self._database
-        version = int(database.execute("PRAGMA user_version").fetchone()[0])
+    def _connect(self) -> None:
+        self._database = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
+        try:
+            self._open()
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _connect_to_read(self) -> None:
+        """Without the shared memory that WAL wants beside the file (32 KiB: https://sqlite.org/wal.html#noshm)."""
+        log = self.path.with_name(self.path.name + "-wal")
+        if os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK):
+            self._database = sqlite3.connect(self.path, timeout=BUSY_S, isolation_level=None)
+            self._database.execute("PRAGMA locking_mode = EXCLUSIVE")
+        elif not log.is_file() or not log.stat().st_size:  # else the newest rows are in there, and would be missed
+            self._database = sqlite3.connect(f"{self.path.as_uri()}?immutable=1", uri=True, isolation_level=None)
+        else:
+            self._database = sqlite3.connect(f"{self.path.as_uri()}?mode=ro", uri=True, isolation_level=None)
+        try:
+            self._check(self._version())
+        except BaseException:
+            self._database.close()
+            raise
+
+    def _version(self) -> int:
+        return int(self._database.execute("PRAGMA user_version").fetchone()[0])
+
+    def _check(self, version: int) -> None:
         if version > VERSION:
             raise StoreError(
                 f"{self.path}: was written by a newer firedamp (schema {version}, this one knows {VERSION}); "
                 "upgrade firedamp, or give another folder with --results"
             )
+        if version == VERSION:
+            self._database.execute("SELECT count(*) FROM finding").fetchone()
+
+    def _open(self) -> None:
+        database, version = self._database, self._version()
+        self._check(version)
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")  # NORMAL survives kill -9; FULL a power failure, too
         if version < VERSION:
             self._create()
-        database.execute("SELECT count(*) FROM finding").fetchone()
 
     def _create(self) -> None:
         with self._transaction() as database:
@@ -192,7 +224,7 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}; {_remedy(error)}") from error
+            raise StoreError(f"{self.path}: {error}; {_remedy(error, self.path.parent)}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self.path}: a row cannot be read ({error!r}); {DAMAGED}") from error
 
@@ -239,10 +271,21 @@ DAMAGED = (
 )
 
 
-def _remedy(error: sqlite3.Error) -> str:
-    match error.sqlite_errorcode & 0xFF if hasattr(error, "sqlite_errorcode") else 0:
+FULL = "the disk is full: free some space and run again; what was kept is kept"
+UNWRITABLE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL})
+
+
+def _code(error: sqlite3.Error) -> int:
+    """The primary result code; errors of the module itself have none."""
+    return error.sqlite_errorcode & 0xFF if hasattr(error, "sqlite_errorcode") else 0
+
+
+def _remedy(error: sqlite3.Error, folder: Path) -> str:
+    match _code(error):
         case sqlite3.SQLITE_FULL:
-            return "the disk is full: free some space and run again; what was kept is kept"
+            return FULL
+        case sqlite3.SQLITE_IOERR if folder.is_dir() and not os.statvfs(folder).f_bavail:
+            return FULL
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             return (
                 f"another process held it for {BUSY_S:.0f} s: end that process, or give another folder with --results"

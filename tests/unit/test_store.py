@@ -1,5 +1,6 @@
 """The database of findings: what `record` returned survives anything, and what cannot be read is said with a remedy."""
 
+import ctypes
 import os
 import signal
 import sqlite3
@@ -230,3 +231,30 @@ def test_two_processes_write_at_once(tmp_path: Path) -> None:
     with Store(path) as store:
         assert {each.count for each in store.findings()} == {2}
         assert len(store.findings()) == 50
+
+
+def obey_modes() -> None:
+    """Drop CAP_DAC_OVERRIDE across execve, so that a read-only folder binds root too; others have none."""
+    ctypes.CDLL(None).prctl(24, 1, 0, 0, 0)  # PR_CAPBSET_DROP in linux/prctl.h
+
+
+def test_what_cannot_be_written_can_still_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "findings.db"
+    with Store(path) as store:
+        finding, _ = record(store)
+    code = (
+        "import sys; from pathlib import Path; from firedamp.store import Store\n"
+        "with Store(Path(sys.argv[1])) as store:\n"
+        "    print(*[each.id for each in store.findings()], flush=True)\n"
+        "    store.begin('t')\n"
+    )
+    path.chmod(0o444)
+    tmp_path.chmod(0o555)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", code, path], capture_output=True, text=True, check=False, preexec_fn=obey_modes
+        )
+    finally:
+        tmp_path.chmod(0o755)
+    assert done.stdout == f"{finding.id}\n", done.stderr
+    assert "check the folder's permissions" in done.stderr
