@@ -4,7 +4,6 @@ Each life starts from the living corpus, so nothing that was learnt is lost with
 """
 
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -89,7 +88,7 @@ class Search:
     def _open(self, stack: ExitStack) -> None:
         job, target = self._job, self._job.target
         results = job.results.absolute() / target.name
-        private = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="firedamp-fuzz-")))
+        private = stack.enter_context(Room(None)).path  # swept at the next start, should we be killed
         self._pool = Pool(results=results, private=private, max_len=target.max_len)
         stack.callback(self._pool.settle)
         seeds = self._pool.add_seeds(target.root / target.seeds) if target.seeds else 0
