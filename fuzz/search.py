@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from select import select
 from types import TracebackType
 
@@ -22,6 +21,7 @@ from fuzz.journal import Journal
 from fuzz.pool import Pool
 from fuzz.recurrence import Recurrence
 from fuzz.supervisor import End, Supervisor
+from fuzz.tokens import write_dictionary
 
 TICK_S = 0.2  # how often counters are read and `stopping` is asked
 STUCK_S = 10.0  # beyond libFuzzer's own time-out: the target holds off or replaced SIGALRM
@@ -98,7 +98,9 @@ class Search:
             max_len=target.max_len,
             timeout_s=self._timeout_s(),
             rss_limit_mb=flags.whole_mebibytes(target.limits),
-            dictionary=self._dictionary(),
+            dictionary=write_dictionary(
+                private / "dictionary", target.root / target.dictionary if target.dictionary else None
+            ),
             extra=job.flags,
         )
         self._journal = stack.enter_context(Journal(results / "journal.jsonl"))
@@ -122,15 +124,6 @@ class Search:
         """libFuzzer's. A program's own time-out is kept by the child; libFuzzer's would only end the life."""
         own = self._job.target.kind in {TargetKind.PROGRAM, TargetKind.COMMAND}
         return flags.whole_seconds(self._job.target.limits) * (4 if own else 1)
-
-    def _dictionary(self) -> Path | None:
-        target = self._job.target
-        if target.dictionary is None:
-            return None
-        path = (target.root / target.dictionary).absolute()
-        if not path.is_file():
-            raise UsageError(f"dictionary {str(path)!r}: is no file; create it or leave `dictionary` out")
-        return path
 
     def _note_confinement(self) -> None:
         first = self._workers[0].supervisor
