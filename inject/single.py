@@ -16,6 +16,7 @@ from firedamp.run import Bench, Streams, resolve_outcome, resolve_stack
 from firedamp.target import Target
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution
+from firedamp.trace.terminal import foreground_group, keys_for_the_program
 from inject.decide import Decider, DecisionReport
 from inject.policy import Policy, lint, parse, unparse, unparse_rule
 from inject.policy.model import Section
@@ -55,16 +56,19 @@ def joined(policies: list[Policy]) -> Policy:
 
 
 def _in_place(target: Target, policy: Policy) -> tuple[Outcome, DecisionReport, tuple[str, ...]]:
+    group = foreground_group()
     execution = Execution(
         argv=target.command,
         environment=tuple(os.environ.items()),
         folder=Path.cwd(),
         inherit_streams=True,
+        group=group,
         limits=target.limits,
         interceptor=Decider(policy, folder=str(Path.cwd())),
     )
     sys.stdout.flush()
-    with redirected(target), Executor() as executor:
+    terminal = keys_for_the_program() if group is not None else contextlib.nullcontext()
+    with terminal, redirected(target), Executor() as executor:
         trace = executor.run(execution)
     assert isinstance(trace.report, DecisionReport)
     return resolve_outcome(trace.outcome), trace.report, trace.foreign

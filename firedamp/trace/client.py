@@ -105,7 +105,7 @@ class Executor:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(),),
-                start_new_session=True,  # Ctrl-C at the terminal is for us alone
+                process_group=0,  # Ctrl-C is not for the worker; in our session, so that a program may join our group
             )
         self._connection = ours
         self._finalizer = weakref.finalize(self, _end, self._process, ours)

@@ -22,7 +22,7 @@ from firedamp.trace.protocol import Execution
 from firedamp.trace.spawn import Failure, Row, Spawner
 
 # x86-64 numbers (arch/x86/entry/syscalls/syscall_64.tbl)
-RT_SIGPROCMASK, DUP2, EXECVE, CHDIR, SETSID, PRCTL = 14, 33, 59, 80, 112, 157
+RT_SIGPROCMASK, DUP2, EXECVE, CHDIR, SETPGID, SETSID, PRCTL = 14, 33, 59, 80, 109, 112, 157
 PRLIMIT64, SECCOMP, CLOSE_RANGE, LANDLOCK_RESTRICT_SELF = 302, 317, 436, 446
 
 SIG_SETMASK = 2
@@ -130,7 +130,7 @@ def rows(execution: Execution, program: Path, streams: Streams, spawner: Spawner
     spawner.reset(MOST_ROWS + len(streams.given))
     table = [
         _DIE_WITH_US,
-        _OWN_SESSION,
+        _OWN_SESSION if execution.group is None else Row(SETPGID, (0, execution.group), what="setpgid"),
         Row(CHDIR, (spawner.blob(os.fsencode(execution.folder) + b"\0"),), what="chdir"),
         _KEEP_NOTHING,
         *(Row(DUP2, (source, target), what="dup2") for target, source in streams.given.items()),

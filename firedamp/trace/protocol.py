@@ -79,6 +79,7 @@ class Execution:
     stdout: Path | None = None  # None: captured in an unlinked regular file
     stderr: Path | None = None
     inherit_streams: bool = False  # the program gets ours (inject)
+    group: int | None = None  # the process group of our session that it joins; None: a session of its own
     limits: Limits = field(default_factory=Limits)
     writable: tuple[Path, ...] | None = None  # Landlock: only beneath these; None: no confinement
     interceptor: Interceptor | None = None
