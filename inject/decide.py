@@ -43,6 +43,7 @@ class DecisionReport:
     fired: tuple[int, ...] = ()
     matched: tuple[int, ...] = ()  # calls that the filter matched, inside the window or not
     log: tuple[str, ...] = ()
+    later: int = 0  # calls that some rule names and that came after the first strike
 
 
 @dataclass(slots=True, kw_only=True)
@@ -122,6 +123,7 @@ class Decider:
             for name in targets(rule):
                 self.by_number.setdefault(syscalls.get(name).number, []).append(armed)
         self.strikes: list[Strike] = []
+        self.later = 0
         self.log: list[str] = []
         self.visits: Counter[str] = Counter()
         self.pending: dict[int, tuple[int, int | None]] = {}  # tid -> strike, longest result of a partial
@@ -136,6 +138,7 @@ class Decider:
     def enter(self, call: Call) -> Action:
         if "CWD" not in self.macros:
             self.macros["CWD"] = call.folder()
+        self.later += bool(self.strikes)
         view = View(call)
         decided: Armed | None = None
         sited = False
@@ -168,6 +171,7 @@ class Decider:
             fired=tuple(armed.fired for armed in self.armed),
             matched=tuple(armed.matched for armed in self.armed),
             log=tuple(self.log),
+            later=self.later,
         )
 
     def _matches(self, armed: Armed, view: View) -> bool:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from itertools import groupby
 from typing import Final
 
 from firedamp import guards
@@ -31,7 +32,7 @@ SLOWER: Final = 3.0  # a run under a fault may retry and wait; beyond that many 
 LEAST_S: Final = 2.0  # but a busy machine alone can hold a short run up that long
 MOST_WORKERS: Final = 16
 RUNS_PER_WORKER: Final = 50  # a worker costs two clean runs and a process
-NOT_REACHED, NOT_TAKEN = "not reached", "did not take"
+NOT_REACHED, NOT_TAKEN, AS_ONCE = "not reached", "did not take", "nothing came later that could fail again"
 
 
 class FaultEngine:
@@ -139,15 +140,17 @@ class Sweeping:
     plan: Plan
     clean: Clean
     began: float = field(default_factory=time.monotonic)
+    begun: int = 0  # runs
     closed: threading.Event = field(default_factory=threading.Event)
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     def run(self, bench: Bench, stack: ExitStack) -> Iterator[Attempt]:
-        faults = self.plan.faults[: self.job.runs]
-        count = max(1, min(self.job.workers, MOST_WORKERS, len(faults) // RUNS_PER_WORKER))
-        todo: queue.SimpleQueue[Fault] = queue.SimpleQueue()
-        for fault in faults:
-            todo.put(fault)
+        faults = self.plan.faults
+        runs = min(len(faults), self.job.runs or len(faults))
+        count = max(1, min(self.job.workers, MOST_WORKERS, runs // RUNS_PER_WORKER))
+        todo: queue.SimpleQueue[tuple[Fault, ...]] = queue.SimpleQueue()
+        for _, group in groupby(faults, key=lambda fault: (fault.hit, fault.errno)):
+            todo.put(tuple(group))
         ready: queue.Queue[Attempt | BaseException | None] = queue.Queue(maxsize=4 * count)
         threads = [
             threading.Thread(target=self._work, args=(number, bench if number == 0 else None, todo, ready), daemon=True)
@@ -168,7 +171,7 @@ class Sweeping:
         self.progress.complete = self.progress.done + self._unstruck() == len(self.plan.faults)
 
     def _unstruck(self) -> int:
-        return sum(self.progress.skips.get(reason, 0) for reason in (NOT_REACHED, NOT_TAKEN))
+        return sum(self.progress.skips.get(reason, 0) for reason in (NOT_REACHED, NOT_TAKEN, AS_ONCE))
 
     def _close(self, threads: list[threading.Thread], ready: "queue.Queue[Attempt | BaseException | None]") -> None:
         self.closed.set()
@@ -182,7 +185,7 @@ class Sweeping:
         self,
         number: int,
         bench: Bench | None,
-        todo: "queue.SimpleQueue[Fault]",
+        todo: "queue.SimpleQueue[tuple[Fault, ...]]",
         ready: "queue.Queue[Attempt | BaseException | None]",
     ) -> None:
         try:
@@ -200,34 +203,57 @@ class Sweeping:
         self,
         bench: Bench,
         clean: Clean,
-        todo: "queue.SimpleQueue[Fault]",
+        todo: "queue.SimpleQueue[tuple[Fault, ...]]",
         ready: "queue.Queue[Attempt | BaseException | None]",
     ) -> None:
-        while not self._over():
+        while True:
             try:
-                fault = todo.get_nowait()
+                group = todo.get_nowait()
             except queue.Empty:
                 return
-            attempt = self._attempt(bench, clean, fault)
-            if attempt is not None:
-                ready.put(attempt)
+            later: int | None = None
+            for fault in group:
+                if later is not None and sweep.is_same_as_once(fault, later):
+                    self._drop()
+                    continue
+                if not self._may_begin():
+                    return
+                attempt, later = self._attempt(bench, clean, fault)
+                if attempt is not None:
+                    ready.put(attempt)
 
-    def _over(self) -> bool:
+    def _may_begin(self) -> bool:
+        """One more run, unless the time or the number of runs is used up, or somebody wants us to stop."""
         late = self.job.time_s is not None and time.monotonic() - self.began >= self.job.time_s
-        return late or self.closed.is_set() or self.job.stopping()
+        if late or self.closed.is_set() or self.job.stopping():
+            return False
+        with self.lock:
+            self.begun += 1
+            return self.job.runs is None or self.begun <= self.job.runs
 
-    def _attempt(self, bench: Bench, clean: Clean, fault: Fault) -> Attempt | None:
+    def _skip(self, reason: str) -> None:
+        with self.lock:
+            self.progress.skips[reason] = self.progress.skips.get(reason, 0) + 1
+
+    def _drop(self) -> None:
+        self._skip(AS_ONCE)
+        with self.lock:
+            self.progress.planned -= 1
+            self.progress.faults -= 1
+
+    def _attempt(self, bench: Bench, clean: Clean, fault: Fault) -> tuple[Attempt | None, int]:
+        """What the run shows, and how many calls of that kind came after the fault."""
         known = resolve_stack(self.clean.report.stacks.get(fault.hit.site, ()))
         policy = sweep.policy_text(fault, self.job.target.command or bench.command, known)
         outcome, report = faulted(bench, clean, policy)
         reason = NOT_REACHED if not report.strikes else NOT_TAKEN if not report.strikes[0].took else None
         with self.lock:
             self.progress.executions += 1
-            if reason is not None:
-                self.progress.skips[reason] = self.progress.skips.get(reason, 0) + 1
-                return None
-            self.progress.done += 1
+            self.progress.done += reason is None
+        if reason is not None:
+            self._skip(reason)
+            return None, report.later
         reproducer = Reproducer(
             engine="inject", target=self.job.target, payload=policy.encode("utf-8", "surrogateescape")
         )
-        return Attempt(reproducer=reproducer, outcome=outcome)
+        return Attempt(reproducer=reproducer, outcome=outcome), report.later

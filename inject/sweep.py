@@ -1,8 +1,9 @@
 """The plan of a sweep: each site of the clean run x each errno that could really happen there. Pure.
 
 A site is a system call with its call stack. Of its hits the first, the second and the last stand for all. Each errno
-is tried once, and where such a failure lasts in the world also from that hit on. What lasts is the state of an object,
-so a lasting fault does not stop at its site:
+is tried once, and where such a failure lasts in the world also from that hit on: right after the single one, which
+tells whether anything came later that could fail again, for a program that tries again makes calls that no clean run
+has. What lasts is the state of an object, so a lasting fault does not stop at its site:
 - a full or read-only file system (ENOSPC, EDQUOT, EROFS): every later call of the family on files of the working
   folder, or on the same standard stream;
 - a full table (EMFILE, ENFILE): every later call of the family, on whatever it is;
@@ -76,8 +77,10 @@ def plan(
     """In the order of the clean run. `folder`: its working folder; `steady`: paths that come back in another run;
     `program`: the file of the command itself, which may be a script."""
     made = Planner(hits=hits, folder=folder, steady=steady, selection=selection, program=program)
-    faults = tuple({fault.rules: fault for fault in made.faults()}.values())
-    return Plan(faults=faults, sites=made.sites, skips=made.skips)
+    faults: dict[tuple[str, ...], Fault] = {}
+    for fault in made.faults():
+        faults.setdefault(fault.rules, fault)
+    return Plan(faults=tuple(faults.values()), sites=made.sites, skips=made.skips)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -125,18 +128,18 @@ class Planner:
         once = f'{hit.syscall}: site eq "{hit.site}" then {deny} when {hit.nth}'
         yield Fault(hit=hit, errno=fact, lasting=False, rules=(once,))
         if fact.lasting:
-            rules = tuple(self._lasting(at, fact, deny))
-            if rules:
-                yield Fault(hit=hit, errno=fact, lasting=True, rules=rules)
+            yield Fault(hit=hit, errno=fact, lasting=True, rules=tuple(self._lasting(at, fact, deny)))
 
     def _lasting(self, at: int, fact: ErrnoFact, deny: str) -> Iterator[str]:
-        """Nothing where no later call is struck: that is the same as once."""
-        filters = tuple(filters_of(self.hits[at], fact, self.folder, self.steady))
-        if not any(each.covers(hit) for hit in self.hits[at + 1 :] for each in filters):
-            return
-        for each in filters:
+        for each in filters_of(self.hits[at], fact, self.folder, self.steady):
             earlier = sum(each.covers(hit) for hit in self.hits[:at])
             yield f"{each.syscall}: {each.text} then {deny} when {earlier + 1}+"
+
+
+def is_same_as_once(fault: Fault, later: int) -> bool:
+    """A lasting fault that would strike nothing more: no call of its kind came after the single one. Of memory the
+    single one watches brk or mmap alone, so it cannot tell."""
+    return fault.lasting and later == 0 and len(fault.rules) == 1
 
 
 def representatives(ats: list[int]) -> tuple[int, ...]:

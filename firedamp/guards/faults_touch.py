@@ -88,7 +88,9 @@ def touched(strike: Strike, scene: Scene) -> Touched:
     path = strike.path
     if strike.errno in UNSEEN.get(family(strike.syscall), ()):
         return Touched.ANSWER
-    if strike.errno in ANSWERS.get(family(strike.syscall), ()) and not is_asked_for(path, scene):
+    if strike.errno in ANSWERS.get(family(strike.syscall), ()) and not (
+        strike.errno in ABSENT and is_asked_for(path, scene)
+    ):
         return Touched.ANSWER
     if path is not None and is_data(path, scene):
         return Touched.DATA

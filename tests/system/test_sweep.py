@@ -86,6 +86,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("ignored_setuid", "privilege", "main", ("setuid",)),
         ("unchecked_malloc", "segv-null", "main", ("brk", "mmap")),
         ("endless_retry", "livelock", "main", ("read",)),
+        ("endless_write", "livelock", "main", ("write",)),
         ("deadlock_lock", "deadlock", "load", ("open",)),
     ],
 )

@@ -147,6 +147,8 @@ def test_that_a_file_is_not_there_is_an_answer_unless_the_command_names_it() -> 
     named = f"{FOLDER}/in.txt"  # as tar cf o.tar FOLDER does; readdir(3) keeps this errno from its caller
     assert findings(run(strike("getdents64", errno.ENOENT, named), after=SHORT)) == []
     assert findings(run(strike("access", errno.EACCES), stdout=b"")) == []
+    assert findings(run(strike("access", errno.EACCES, named), stdout=b"read-only, tried anyway")) == []  # patch(1)
+    assert findings(run(strike("access", errno.ENOENT, named), stdout=b"")) == ["silent-success"]
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from firedamp.outcome import Frame
 from inject import syscalls
 from inject.census import Hit, in_loader
 from inject.policy import check, parse
-from inject.sweep import STARTUP, TEXT, Plan, Selection, names_of, plan, policy_text
+from inject.sweep import STARTUP, TEXT, Plan, Selection, is_same_as_once, names_of, plan, policy_text
 from inject.syscalls import CallFacts
 
 FOLDER = "/room/work"
@@ -48,21 +48,38 @@ def test_what_lasts_is_the_state_of_the_file_system_and_not_of_the_site() -> Non
         hit("write", "bbbbbbbb", path="/memfd:stdout (deleted)", fd=1), *WRITES, errnos=frozenset({"ENOSPC"})
     )
     assert rules(made, "ENOSPC", lasting=True) == [
+        ('write: fd eq "1" then deny[enospc] when 1+',),
         ('write: path match "$CWD" then deny[enospc] when 1+',),
         ('write: path match "$CWD" then deny[enospc] when 2+',),
-    ]  # of the last hit nothing comes later: that is the same as once
+        ('write: path match "$CWD" then deny[enospc] when 7+',),
+    ]
+
+
+def test_a_lasting_fault_follows_its_single_one_which_tells_whether_it_is_the_same() -> None:
+    alone = planned(hit("write", "aaaaaaaa"), errnos=frozenset({"ENOSPC"}))
+    once, lasting = alone.faults  # a program that tries again makes calls that no clean run has
+    assert (once.lasting, lasting.lasting) == (False, True)
+    assert is_same_as_once(lasting, 0) and not is_same_as_once(lasting, 1) and not is_same_as_once(once, 0)
+    memory = planned(hit("brk", "aaaaaaaa", path=None, fd=None), errnos=frozenset({"ENOMEM"}))
+    assert not is_same_as_once(memory.faults[1], 0)  # after brk it is mmap that asks again
 
 
 def test_an_unreadable_file_stays_so_and_other_files_do_not() -> None:
     reads = (hit("read", "aaaaaaaa", path=f"{FOLDER}/a"), hit("read", "bbbbbbbb"), hit("read", "bbbbbbbb", 2))
     made = planned(*reads, errnos=frozenset({"EIO"}))
-    assert rules(made, "EIO", lasting=True) == [('read: path eq "$CWD/out" then deny[eio] when 1+',)]
+    assert rules(made, "EIO", lasting=True) == [
+        ('read: path eq "$CWD/a" then deny[eio] when 1+',),
+        ('read: path eq "$CWD/out" then deny[eio] when 1+',),
+        ('read: path eq "$CWD/out" then deny[eio] when 2+',),
+    ]
 
 
 def test_names_that_another_run_would_not_know_again_leave_the_site() -> None:
     hits = (hit("read", "aaaaaaaa"), hit("read", "aaaaaaaa", 2))
     made = plan(hits, FOLDER, frozenset(), Selection(errnos=frozenset({"EIO"})))
-    assert rules(made, "EIO", lasting=True) == [('read: site eq "aaaaaaaa" then deny[eio] when 1+',)]
+    assert rules(made, "EIO", lasting=True) == [
+        (f'read: site eq "aaaaaaaa" then deny[eio] when {nth}+',) for nth in (1, 2)
+    ]
 
 
 def test_a_full_table_is_full_for_every_file() -> None:
@@ -71,13 +88,14 @@ def test_a_full_table_is_full_for_every_file() -> None:
     assert rules(made, "EMFILE", lasting=True) == [
         ("openat: true then deny[emfile] when 1+",),
         ("openat: true then deny[emfile] when 2+",),
+        ("openat: true then deny[emfile] when 3+",),
     ]
 
 
 def test_memory_that_is_gone_is_gone_for_brk_and_mmap() -> None:
     asks = (hit("brk", "aaaaaaaa", path=None, fd=None), hit("mmap", "bbbbbbbb", path=None, fd=-1))
     made = planned(*asks, errnos=frozenset({"ENOMEM"}))
-    (first,) = rules(made, "ENOMEM", lasting=True)
+    first = rules(made, "ENOMEM", lasting=True)[0]
     assert first == (
         "brk: true then deny[enomem] when 1+",
         "mmap: true then deny[enomem] when 1+",
