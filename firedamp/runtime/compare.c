@@ -57,19 +57,20 @@ int strncasecmp(const char *a, const char *b, size_t size) {
   return result;
 }
 
-char *strstr(const char *haystack, const char *needle) {
+/* Names in parentheses: string.h of newer C libraries has macros of these names that keep const. */
+char *(strstr)(const char *haystack, const char *needle) {
   char *result = NEXT(strstr)(haystack, needle);
   if (!result) REPORT(strstr, haystack, needle, result);
   return result;
 }
 
-char *strcasestr(const char *haystack, const char *needle) {
+char *(strcasestr)(const char *haystack, const char *needle) {
   char *result = NEXT(strcasestr)(haystack, needle);
   if (!result) REPORT(strcasestr, haystack, needle, result);
   return result;
 }
 
-void *memmem(const void *haystack, size_t size, const void *needle, size_t needle_size) {
+void *(memmem)(const void *haystack, size_t size, const void *needle, size_t needle_size) {
   void *result = NEXT(memmem)(haystack, size, needle, needle_size);
   if (!result) REPORT(memmem, haystack, size, needle, needle_size, result);
   return result;
