@@ -18,20 +18,21 @@ from typing import Final
 from firedamp import guards
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError
-from firedamp.outcome import Outcome
+from firedamp.outcome import Outcome, Stall, TimedOut
 from firedamp.reproducer import Reproducer
 from firedamp.run import Bench, resolve_stack
 from firedamp.target import Build, Limits
 from inject import sweep
 from inject.clean import Clean, look_again, observe, with_scene
 from inject.decide import Decider, DecisionReport
-from inject.policy import parse
+from inject.policy import Policy, parse
 from inject.sweep import Fault, Plan, Selection
 
 SLOWER: Final = 3.0  # a run under a fault may retry and wait; beyond that many clean runs it hangs
 LEAST_S: Final = 2.0  # but a busy machine alone can hold a short run up that long
 MOST_WORKERS: Final = 16
 RUNS_PER_WORKER: Final = 50  # a worker costs two clean runs and a process
+NO_PAUSES: Final = parse("nanosleep: true then retval[0]\nclock_nanosleep: true then retval[0]\n")
 NOT_REACHED, NOT_TAKEN, AS_ONCE = "not reached", "did not take", "nothing came later that could fail again"
 
 
@@ -46,7 +47,15 @@ class FaultEngine:
             bench = stack.enter_context(Bench(job.target, job.build))
             selection = _selection(job)
             clean = observe(bench)
-            made = sweep.plan(clean.report.hits, str(bench.room.path), clean.steady_paths, selection, _program(bench))
+            program = _program(bench)
+            made = sweep.plan(
+                clean.report.hits,
+                str(bench.room.path),
+                clean.steady_paths,
+                selection,
+                program,
+                script=program is not None and is_script(program),
+            )
             progress.notes.extend(clean.noted)
             _begin(progress, made, selection)
             sweeping = Sweeping(job=job, progress=progress, plan=made, clean=clean)
@@ -63,17 +72,34 @@ class FaultEngine:
 def faulted(bench: Bench, clean: Clean, policy: str) -> tuple[Outcome, DecisionReport]:
     """One run under a policy, ready to be judged."""
     target = bench.target
-    decider = Decider(parse(policy), folder=str(bench.room.path))
+    parsed = parse(policy)
     bench.target = replace(target, limits=fault_limits(target.limits, clean.outcome.wall_s))
     try:
-        raw, report = bench.run_command(interceptor=decider, snapshot=True)
-        assert isinstance(report, DecisionReport)
+        raw, report = _decided(bench, parsed)
+        if report.strikes and isinstance(raw.ending, TimedOut) and raw.ending.stall is Stall.WAITING:
+            raw, report = _hurried(bench, parsed)
         outcome = beside(clean, with_scene(bench, raw), report)
     finally:
         bench.target = target
     if guards.judge(outcome) and look_again(bench, clean):
         outcome = replace(outcome, unstable=frozenset(clean.unstable))
     return outcome, report
+
+
+def _decided(bench: Bench, policy: Policy) -> tuple[Outcome, DecisionReport]:
+    decider = Decider(policy, folder=str(bench.room.path))
+    outcome, report = bench.run_command(interceptor=decider, snapshot=True)
+    assert isinstance(report, DecisionReport)
+    return outcome, report
+
+
+def _hurried(bench: Bench, policy: Policy) -> tuple[Outcome, DecisionReport]:
+    """Once more without its pauses: who backs off longer and longer comes to his end, who tries for ever does not."""
+    sleepless = replace(policy, items=(*NO_PAUSES.items, *policy.items))
+    outcome, report = _decided(bench, sleepless)
+    first = len(NO_PAUSES.items)
+    strikes = (replace(strike, rule=strike.rule - first) for strike in report.strikes if strike.rule >= first)
+    return outcome, replace(report, strikes=tuple(strikes), fired=report.fired[first:], matched=report.matched[first:])
 
 
 def beside(clean: Clean, outcome: Outcome, report: DecisionReport) -> Outcome:
@@ -102,6 +128,14 @@ def _program(bench: Bench) -> str | None:
     word = bench.command[0]
     found = bench.room.path / word if "/" in word else shutil.which(word)
     return None if found is None else os.path.realpath(found)
+
+
+def is_script(program: str) -> bool:
+    try:
+        with open(program, "rb") as file:
+            return file.read(2) == b"#!"
+    except OSError:
+        return False  # a program may be run without being readable
 
 
 def _selection(job: Job) -> Selection:

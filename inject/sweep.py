@@ -29,7 +29,9 @@ SPACE: Final = frozenset({"ENOSPC", "EDQUOT", "EROFS"})
 TABLES: Final = frozenset({"EMFILE", "ENFILE"})
 MEMORY: Final = ("brk", "mmap", "mremap")
 CREATES: Final = frozenset({"ENOSPC", "EDQUOT"})
+NAMES: Final = frozenset({"EEXIST", "ELOOP", "ENOENT", "ENOTDIR", "ENOTEMPTY"})  # they last for one name alone
 STARTUP, TEXT, SAME = "start-up of the dynamic loader", "the program's own text", "fails so without us"
+INTERPRETER: Final = "start-up of the interpreter"
 FRAMES_SHOWN: Final = 4
 
 
@@ -72,11 +74,19 @@ class Filter:
 
 
 def plan(
-    hits: tuple[Hit, ...], folder: str, steady: frozenset[str], selection: Selection, program: str | None = None
+    hits: tuple[Hit, ...],
+    folder: str,
+    steady: frozenset[str],
+    selection: Selection,
+    program: str | None = None,
+    *,
+    script: bool = False,
 ) -> Plan:
     """In the order of the clean run. `folder`: its working folder; `steady`: paths that come back in another run;
     `program`: the file of the command itself, which may be a script."""
     made = Planner(hits=hits, folder=folder, steady=steady, selection=selection, program=program)
+    if script:
+        made.begins = next((at for at, hit in enumerate(hits) if hit.path == program), 0)
     faults: dict[tuple[str, ...], Fault] = {}
     for fault in made.faults():
         faults.setdefault(fault.rules, fault)
@@ -90,6 +100,7 @@ class Planner:
     steady: frozenset[str]
     selection: Selection
     program: str | None = None
+    begins: int = 0  # the hit at which a script's interpreter comes to the script
     sites: int = 0
     skips: Counter[str] = field(default_factory=Counter)
 
@@ -100,7 +111,7 @@ class Planner:
         for at in sorted({at for ats in by_site.values() for at in representatives(ats)}):
             hit = self.hits[at]
             wanted = self._wanted(hit)
-            early = None if self.selection.startup else self._early(hit)
+            early = None if self.selection.startup else self._early(at)
             self.sites += bool(wanted) and hit.nth == 1 and early is None
             for fact in wanted:
                 if early is not None:
@@ -110,10 +121,13 @@ class Planner:
                 else:
                     yield from self._of(at, fact)
 
-    def _early(self, hit: Hit) -> str | None:
+    def _early(self, at: int) -> str | None:
         """Why a call belongs to loading the program, not to running it: the loader's, or a script's text being read."""
+        hit = self.hits[at]
         if hit.startup:
             return STARTUP
+        if at < self.begins:
+            return INTERPRETER
         return TEXT if self.program is not None and hit.path == self.program else None
 
     def _wanted(self, hit: Hit) -> tuple[ErrnoFact, ...]:
@@ -127,8 +141,9 @@ class Planner:
         deny = f"deny[{fact.name.lower()}]"
         once = f'{hit.syscall}: site eq "{hit.site}" then {deny} when {hit.nth}'
         yield Fault(hit=hit, errno=fact, lasting=False, rules=(once,))
-        if fact.lasting:
-            yield Fault(hit=hit, errno=fact, lasting=True, rules=tuple(self._lasting(at, fact, deny)))
+        rules = tuple(self._lasting(at, fact, deny)) if fact.lasting else ()
+        if rules:
+            yield Fault(hit=hit, errno=fact, lasting=True, rules=rules)
 
     def _lasting(self, at: int, fact: ErrnoFact, deny: str) -> Iterator[str]:
         for each in filters_of(self.hits[at], fact, self.folder, self.steady):
@@ -155,11 +170,13 @@ def filters_of(hit: Hit, fact: ErrnoFact, folder: str, steady: frozenset[str]) -
     if fact.name in TABLES or (hit.path is None and hit.fd is None):
         yield Filter(syscall=hit.syscall, text="true", covers=_calls(hit.syscall))
         return
-    yield _object(hit, fact, folder, steady)
+    found = _object(hit, fact, folder, steady)
+    if found is not None:
+        yield found
 
 
-def _object(hit: Hit, fact: ErrnoFact, folder: str, steady: frozenset[str]) -> Filter:
-    """The file system, the stream or the file that fails from now on."""
+def _object(hit: Hit, fact: ErrnoFact, folder: str, steady: frozenset[str]) -> Filter | None:
+    """The file system, the stream or the file that fails from now on; None for a name that nobody uses again."""
     same = _calls(hit.syscall)
     inside = in_folder(hit.path, folder) if hit.path is not None else None
     if inside is not None and fact.name in SPACE:
@@ -184,6 +201,8 @@ def _object(hit: Hit, fact: ErrnoFact, folder: str, steady: frozenset[str]) -> F
             text=f'path eq "{name}"',
             covers=lambda other: same(other) and (other.path or "").lower() == path,
         )
+    if fact.name in NAMES:
+        return None  # mkstemp(3) goes on to the next name, which is free
     return Filter(syscall=hit.syscall, text=f'site eq "{hit.site}"', covers=lambda other: other.site == hit.site)
 
 

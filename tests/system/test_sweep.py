@@ -106,6 +106,14 @@ def test_a_bad_program_is_found_and_its_twin_is_not(
     assert good.kinds() == set(), good.findings()
 
 
+def test_who_backs_off_gives_up_and_who_sleeps_for_ever_does_not(programs: Path, tmp_path: Path) -> None:
+    """Both are still asleep when time is up."""
+    bad = sweep(target(tmp_path, str(programs / "fork_for_ever")), "clone", errnos=("EAGAIN",))
+    assert bad.kinds() == {"livelock"}, bad.findings()
+    good = sweep(target(tmp_path, str(programs / "fork_for_ever.fixed")), "clone", errnos=("EAGAIN",))
+    assert good.progress.done == 2 and good.kinds() == set(), good.findings()
+
+
 def test_an_ignored_close_is_a_hint(programs: Path, tmp_path: Path) -> None:
     bad = sweep(target(tmp_path, str(programs / "ignored_close")), "close", "write")
     assert (bad.kinds(), bad.kinds(Standing.HINT)) == (set(), {"silent-success"})

@@ -9,7 +9,7 @@ from firedamp.outcome import Frame
 from inject import syscalls
 from inject.census import Hit, in_loader
 from inject.policy import check, parse
-from inject.sweep import STARTUP, TEXT, Plan, Selection, is_same_as_once, names_of, plan, policy_text
+from inject.sweep import INTERPRETER, STARTUP, TEXT, Plan, Selection, is_same_as_once, names_of, plan, policy_text
 from inject.syscalls import CallFacts
 
 FOLDER = "/room/work"
@@ -32,6 +32,7 @@ def rules(made: Plan, errno: str, *, lasting: bool) -> list[tuple[str, ...]]:
     return [fault.rules for fault in made.faults if fault.errno.name == errno and fault.lasting is lasting]
 
 
+EXISTS = syscalls.plausible("openat", CallFacts(open_flags=0o301, descriptor_kind="file"))
 WRITES = tuple(hit("write", "aaaaaaaa", nth) for nth in range(1, 8))
 
 
@@ -80,6 +81,22 @@ def test_names_that_another_run_would_not_know_again_leave_the_site() -> None:
     assert rules(made, "EIO", lasting=True) == [
         (f'read: site eq "aaaaaaaa" then deny[eio] when {nth}+',) for nth in (1, 2)
     ]
+
+
+def test_a_name_that_is_taken_is_taken_once_where_nobody_uses_it_again() -> None:
+    temporary = hit("openat", "aaaaaaaa", path=f"{FOLDER}/sedX1y2z3", fd=-100, errnos=EXISTS)
+    assert plan((temporary,), FOLDER, frozenset(), Selection()).faults[0].lasting is False
+    assert not rules(plan((temporary,), FOLDER, frozenset(), Selection()), "EEXIST", lasting=True)
+    assert rules(planned(temporary), "EEXIST", lasting=True)  # the same name each time: a lock, a folder
+
+
+def test_an_interpreter_comes_to_its_script_after_a_start_of_its_own() -> None:
+    hits = (hit("read", "aaaaaaaa"), hit("openat", "bbbbbbbb", path="/usr/bin/tool"), hit("read", "cccccccc"))
+    selection = Selection(errnos=frozenset({"EIO"}))
+    made = plan(hits, FOLDER, frozenset(), selection, "/usr/bin/tool", script=True)
+    assert {fault.hit.site for fault in made.faults} == {"cccccccc"} and INTERPRETER in made.skips
+    binary = plan(hits, FOLDER, frozenset(), selection, "/usr/bin/tool")
+    assert {fault.hit.site for fault in binary.faults} == {"aaaaaaaa", "cccccccc"}
 
 
 def test_a_full_table_is_full_for_every_file() -> None:
