@@ -4,10 +4,11 @@ from signal import Signals
 
 from firedamp.finding import Detection, Severity
 from firedamp.guards.place import innermost_own, place
-from firedamp.outcome import Exited, Fatal, Frame, Outcome
+from firedamp.outcome import Exited, Fatal, Frame, Killed, Outcome
 from firedamp.sanitizers import EXIT_STATUS
 
 HARDWARE = frozenset({Signals.SIGSEGV, Signals.SIGBUS, Signals.SIGFPE, Signals.SIGILL, Signals.SIGTRAP})
+MISBEHAVIOUR = HARDWARE | {Signals.SIGABRT, Signals.SIGSYS}
 
 
 def decisive_fatal(outcome: Outcome) -> Fatal | None:
@@ -20,6 +21,8 @@ def decisive_fatal(outcome: Outcome) -> Fatal | None:
 
 
 def _survived(fatal: Fatal, outcome: Outcome) -> bool:
+    if fatal.signal not in MISBEHAVIOUR:  # a broken pipe or an alarm may well be how a parent ends its child
+        return outcome.ending != Killed(signal=fatal.signal)
     if not fatal.handled or fatal.abort_message:
         return False
     inside = any(frame.function == "LLVMFuzzerTestOneInput" for frame in outcome.exit_stack)

@@ -21,9 +21,18 @@ def thread_group(tid: int) -> int:
 
 def caught_signals(tid: int) -> int:
     """The bit mask SigCgt: bit n-1 is set when the process has a handler for signal n."""
+    return _signal_mask(tid, "SigCgt:")
+
+
+def ends_by(tid: int, number: int) -> bool:
+    """Is the signal neither handled nor ignored? A traced process is stopped for ignored ones, too."""
+    return not (_signal_mask(tid, "SigCgt:") | _signal_mask(tid, "SigIgn:")) >> (number - 1) & 1
+
+
+def _signal_mask(tid: int, name: str) -> int:
     for line in _lines(f"/proc/{tid}/status"):
-        if line.startswith("SigCgt:"):
-            return int(line[7:], 16)
+        if line.startswith(name):
+            return int(line.removeprefix(name), 16)
     return 0
 
 

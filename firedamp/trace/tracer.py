@@ -25,7 +25,7 @@ from firedamp.trace.stall import Sampler
 from firedamp.trace.streams import Opened
 from firedamp.trace.tracee import Exit, Tracee
 from firedamp.trace.usage import high_water_bytes, usage
-from firedamp.trace.witness import FATAL, Witness
+from firedamp.trace.witness import Witness, is_deadly
 from firedamp.unwind import Unwinder
 
 BRK = 12
@@ -229,7 +229,7 @@ class Run:
             case Event.NONE if number == ptrace.SYSTEM_CALL_STOP:
                 self._call_stop(tracee)
             case Event.NONE:
-                if number in FATAL and self.started:
+                if self.started and is_deadly(tracee.tid, number):
                     self._witness.see(tracee.process(), tracee.tid)
                 self._go(tracee, number)
             case Event.EXEC:

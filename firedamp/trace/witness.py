@@ -8,7 +8,7 @@ from firedamp.outcome import Access, Fatal, Frame
 from firedamp.trace import ptrace
 from firedamp.trace.abort_message import abort_message
 from firedamp.trace.access import Touch, touches
-from firedamp.trace.call import caught_signals
+from firedamp.trace.call import caught_signals, ends_by
 from firedamp.trace.ptrace import Registers, SignalInfo
 from firedamp.trace.thread_stack import exhausted
 
@@ -23,6 +23,17 @@ FATAL = frozenset(
         signal.SIGTRAP,
     }
 )
+# They end a program that does not expect them, and often come from its own timers and broken pipes.
+ENDING = frozenset(
+    {
+        signal.SIGPIPE,
+        signal.SIGALRM,
+        signal.SIGVTALRM,
+        signal.SIGPROF,
+        signal.SIGUSR1,
+        signal.SIGUSR2,
+    }
+)
 SI_KERNEL = 0x80
 FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS})
 ADDRESSED = FAULTS | {signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
@@ -30,6 +41,11 @@ LONGEST_INSTRUCTION = 15  # Intel SDM, volume 2, section 2.3.11
 
 # A program may live on its own SIGSEGVs (garbage collectors, the JVM): the first ones and the last one are enough.
 MOST_FATALS = 8
+
+
+def is_deadly(tid: int, number: int) -> bool:
+    """At a signal-delivery stop: is it one to be seen?"""
+    return number in FATAL or (number in ENDING and ends_by(tid, number))
 
 
 class Witness:
@@ -42,7 +58,7 @@ class Witness:
         self._final: Fatal | None = None
 
     def see(self, pid: int, tid: int) -> None:
-        """At a signal-delivery stop of one of FATAL."""
+        """At a signal-delivery stop of one of FATAL, or of one of ENDING that ends the program."""
         fatal = self._examine(pid, tid)
         if len(self._first) < MOST_FATALS:
             self._first.append(fatal)
