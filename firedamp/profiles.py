@@ -13,6 +13,12 @@ from firedamp.toolchain import Compiler, fortify_level
 # Kept as calls, so that runtime/compare.c sees what is compared.
 COMPARED = ("memcmp", "strcmp", "strncmp", "strcasecmp", "strncasecmp", "strstr", "strcasestr", "memmem")
 
+# clang's code for fuzzing (branches are not folded into one) without what libFuzzer in the process would count.
+FUZZING_CODE_ONLY = (
+    "-fsanitize=fuzzer-no-link",
+    "-fno-sanitize-coverage=inline-8bit-counters,pc-table,trace-cmp,indirect-calls,stack-depth",
+)
+
 # Our own C: no canary, no fortified call and no counter of ours may look like the target's.
 RUNTIME = (
     "-g",
@@ -83,7 +89,8 @@ def _naming(compiler: Compiler) -> tuple[str, ...]:
 
 def _coverage(compiler: Compiler, kind: TargetKind, tools: Path) -> tuple[str, ...]:
     if kind is TargetKind.PROGRAM:
-        return ("-fsanitize-coverage=trace-pc",)
+        fuzzing = FUZZING_CODE_ONLY if compiler.name == "clang" else ()
+        return (*fuzzing, "-fsanitize-coverage=trace-pc")
     calls = tuple(f"-fno-builtin-{name}" for name in COMPARED)
     match compiler.name:
         case "gcc":
