@@ -24,11 +24,20 @@ def landlock_works() -> bool:
     return jail.abi() > 0
 
 
+def namespaces_work() -> bool:
+    """A user and a mount namespace: without root some distributions and most containers forbid them."""
+    mount = ["unshare", "-rm", "mount", "-t", "tmpfs", "firedamp", "/mnt"]
+    return (
+        shutil.which("unshare") is not None and subprocess.run(mount, capture_output=True, check=False).returncode == 0
+    )
+
+
 FEATURES: dict[str, Callable[[], bool]] = {
     "zig": lambda: find_spec("ziglang") is not None,
     "ptrace": ptrace_works,
     "seccomp": ptrace_works,
     "landlock": landlock_works,
+    "namespaces": namespaces_work,
 }
 available: dict[str, bool] = {}
 
