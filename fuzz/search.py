@@ -21,6 +21,7 @@ from fuzz.journal import Journal
 from fuzz.pool import Pool
 from fuzz.recurrence import Recurrence
 from fuzz.supervisor import End, Supervisor
+from fuzz.temporary import find_temporary
 from fuzz.tokens import write_dictionary
 
 TICK_S = 0.2  # how often counters are read and `stopping` is asked
@@ -133,6 +134,11 @@ class Search:
             )
         if not first.confinement.startswith("landlock"):
             self._note(f"the fuzzing process is not confined: {first.confinement}")
+        elif self._job.build is not None and (what := find_temporary(self._job.build.executable)):
+            self._note(
+                f"the target seems to use {what}, but may not write outside of its private folder: if it needs that "
+                "file, let it use $TMPDIR or the working folder"
+            )
 
     def _begin(self, worker: _Worker) -> None:
         """The next life, unless the executions are used up."""
