@@ -32,6 +32,7 @@ CREATES: Final = frozenset({"ENOSPC", "EDQUOT"})
 NAMES: Final = frozenset({"EEXIST", "ELOOP", "ENOENT", "ENOTDIR", "ENOTEMPTY"})  # they last for one name alone
 STARTUP, TEXT, SAME = "start-up of the dynamic loader", "the program's own text", "fails so without us"
 INTERPRETER: Final = "start-up of the interpreter"
+COMMON: Final = ("ENOSPC", "EIO", "EACCES", "ENOMEM", "EMFILE")  # a finding is named after the first that shows it
 FRAMES_SHOWN: Final = 4
 
 
@@ -134,7 +135,8 @@ class Planner:
         if not self.selection.wants(hit.syscall):
             return ()
         wanted = self.selection.errnos
-        return tuple(fact for fact in hit.errnos if not wanted or fact.name in wanted)
+        facts = (fact for fact in hit.errnos if not wanted or fact.name in wanted)
+        return tuple(sorted(facts, key=lambda fact: COMMON.index(fact.name) if fact.name in COMMON else len(COMMON)))
 
     def _of(self, at: int, fact: ErrnoFact) -> Iterator[Fault]:
         hit = self.hits[at]

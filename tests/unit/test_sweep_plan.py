@@ -83,6 +83,11 @@ def test_names_that_another_run_would_not_know_again_leave_the_site() -> None:
     ]
 
 
+def test_what_people_know_comes_first_and_names_the_finding() -> None:
+    names = list(dict.fromkeys(fault.errno.name for fault in planned(hit("write", "aaaaaaaa")).faults))
+    assert names[:2] == ["ENOSPC", "EIO"] and names[2:] == sorted(names[2:]) and "EDQUOT" in names
+
+
 def test_a_name_that_is_taken_is_taken_once_where_nobody_uses_it_again() -> None:
     temporary = hit("openat", "aaaaaaaa", path=f"{FOLDER}/sedX1y2z3", fd=-100, errnos=EXISTS)
     assert plan((temporary,), FOLDER, frozenset(), Selection()).faults[0].lasting is False
