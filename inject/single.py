@@ -17,7 +17,7 @@ from firedamp.target import Target
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution
 from firedamp.trace.terminal import foreground_group, keys_for_the_program
-from inject.decide import Decider, DecisionReport
+from inject.decide import MOST_STRIKES, Decider, DecisionReport
 from inject.policy import Policy, lint, parse, unparse, unparse_rule
 from inject.policy.model import Section
 
@@ -40,6 +40,11 @@ def run_once(target: Target, parts: tuple[Part, ...], *, in_place: bool) -> tupl
             f"rule {number} never fired: {unparse_rule(rule)}"
             for number, (rule, fired) in enumerate(zip(policy.rules, report.fired, strict=True), 1)
             if not fired
+        ),
+        *(
+            f"rule {number} decided {fired:,} calls; only the first {MOST_STRIKES} faults of the run are listed"
+            for number, fired in enumerate(report.fired, 1)
+            if fired and len(report.strikes) >= MOST_STRIKES
         ),
         *foreign,
         *report.log,
