@@ -45,6 +45,8 @@ def judge_signal(outcome: Outcome) -> tuple[Detection, ...]:
     if fatal is not None:
         return () if _is_named(fatal) else _signal(fatal.signal, fatal)
     match outcome.ending:
+        case Killed(signal=Signals.SIGXFSZ) if outcome.inside_harness:  # one input must not fill a disk
+            return _signal(Signals.SIGXFSZ, None)
         case Killed(signal=number) if number not in OURS and (outcome.inside_harness or number not in FROM_OUTSIDE):
             return _signal(number, None)
         case _:

@@ -248,6 +248,18 @@ def test_a_harness_that_dies_of_the_empty_input_is_a_finding_and_an_end(tmp_path
     assert "the target ends on the empty input, which libFuzzer always runs first; return early for it" in done.stderr
 
 
+@pytest.mark.slow
+@pytest.mark.needs("clang")
+@pytest.mark.needs("ptrace")
+def test_a_harness_that_prints_without_end_is_a_finding(tmp_path: Path) -> None:
+    body = "{ static char text[1 << 16]; for (;;) write(1, text, sizeof text); }"
+    source = project(tmp_path, body) / "harness.c"
+    source.write_text("#include <unistd.h>\n" + source.read_text())
+    done = run("fuzz", "t", "--time", "30s", "--unguarded", "--json", folder=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert [each["kind"] for each in json.loads(done.stdout)["findings"]] == ["signal-SIGXFSZ"]
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
     """A compiled program from the body of its main."""

@@ -204,6 +204,7 @@ def test_what_we_or_others_ended_is_no_finding(signal: Signals) -> None:
 
 def test_a_harness_must_not_end_by_any_signal_of_its_own() -> None:
     assert kinds(Outcome(ending=Killed(signal=Signals.SIGTERM), inside_harness=True)) == ["signal-SIGTERM"]
+    assert kinds(Outcome(ending=Killed(signal=Signals.SIGXFSZ), inside_harness=True)) == ["signal-SIGXFSZ"]
     assert kinds(Outcome(ending=Killed(signal=40))) == ["signal-SIGRT40"]
 
 
