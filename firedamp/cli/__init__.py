@@ -5,6 +5,7 @@
 """
 
 import errno
+import fcntl
 import importlib
 import os
 import platform
@@ -93,6 +94,7 @@ def unsupported() -> "str | None":
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
     """Run one command and return its exit code; never raises, never prints a traceback for what a user can mend."""
+    _replace_closed_streams()
     reason = unsupported()
     if reason is not None:
         return _fail(reason, 3)
@@ -140,6 +142,16 @@ def _say(message: str) -> None:
     from firedamp.report.printable import printable
 
     print(printable(message), file=sys.stderr)
+
+
+def _replace_closed_streams() -> None:
+    """After `>&-` Python has no sys.stdout at all. The number stays closed, for a program under `inject` to see."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            opened = os.open(os.devnull, os.O_RDWR)
+            held = fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 3)
+            os.close(opened)
+            setattr(sys, name, os.fdopen(held, "r" if name == "stdin" else "w"))
 
 
 def _close_stdout() -> None:

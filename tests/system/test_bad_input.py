@@ -142,6 +142,16 @@ def test_a_reader_of_one_line_is_no_error(tmp_path: Path, words: tuple[str, ...]
     assert len(done.stdout.splitlines()) == 1
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-"])
+def test_a_closed_stream_is_no_error(tmp_path: Path, closed: str) -> None:
+    script = f'"$@" {closed}'
+    done = subprocess.run(["sh", "-c", script, "sh", *FIREDAMP, "doctor"], cwd=tmp_path, capture_output=True, text=True)
+    listed = subprocess.run(["sh", "-c", script, "sh", *FIREDAMP, "findings"], cwd=tmp_path, capture_output=True)
+    assert done.returncode in (0, 3)
+    assert "Traceback" not in done.stderr
+    assert listed.returncode == 0, listed.stderr
+
+
 # -- what the user wrote --------------------------------------------------------------------------------------------
 
 
