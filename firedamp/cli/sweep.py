@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 @click.option("--check", metavar="SHELL", help="Run after the program: 0 when the state is right.")
 @click.option("--errno", "errnos", multiple=True, metavar="NAME", help="Only this errno; may be repeated.")
 @click.option("--syscall", "syscalls", multiple=True, metavar="NAME", help="Only this system call; may be repeated.")
+@click.option("--startup", is_flag=True, help="Also while the dynamic loader, or a script's interpreter, starts up.")
 @click.option("--time", "time_s", type=options.Duration(), metavar="TIME", help="Stop after so long.")
 @click.option("--runs", type=click.IntRange(1), help="Stop after so many runs.")
 @options.new_only
@@ -29,6 +30,7 @@ def command(
     check: str | None,
     errnos: tuple[str, ...],
     syscalls: tuple[str, ...],
+    startup: bool,
     time_s: float | None,
     runs: int | None,
     new_only: bool,
@@ -98,7 +100,7 @@ def command(
             runs=runs,
             seed=seed or 0,
             workers=workers or len(os.sched_getaffinity(0)),
-            options={"errnos": sweep.errnos, "syscalls": sweep.syscalls},
+            options={"errnos": sweep.errnos, "syscalls": sweep.syscalls, "startup": startup},
             stopping=interruption.stopping,
         )
         with Display(sweep_words(sweep.target.name, progress, lambda: len(found))) as display:

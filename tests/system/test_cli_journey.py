@@ -184,4 +184,6 @@ def test_a_named_sweep_and_its_filters(tmp_path: Path) -> None:
     done = run("sweep", "copy", "--syscall", "openat", folder=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "0 findings" in done.stderr
+    more = run("sweep", "copy", "--syscall", "openat", "--startup", "--runs", "3", "--json", folder=tmp_path)
+    assert "start-up of the dynamic loader" not in json.loads(more.stdout)["skips"]
     assert run("sweep", "copi", folder=tmp_path).returncode == 2
