@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from firedamp.errors import UsageError
 from firedamp.guards.faults_effect import differs
-from firedamp.outcome import Exited, Outcome, Scene, TimedOut
+from firedamp.outcome import Exited, Killed, Outcome, Scene, TimedOut
 from firedamp.run import Bench
 from inject.census import Census, Report
 
@@ -89,7 +89,8 @@ def _notes(clean: Clean) -> list[str]:
     notes = []
     ending = clean.outcome.ending
     if not isinstance(ending, Exited):
-        notes.append(f"the clean run ends with {ending}: no run under faults can be called a success beside it")
+        how = f"is killed by signal {ending.signal}" if isinstance(ending, Killed) else "is stopped by its limits"
+        notes.append(f"the clean run {how}: no run under faults can be called a success beside it")
     if clean.unstable:
         notes.append(f"not judged, since clean runs differ there: {', '.join(sorted(clean.unstable))}")
     if clean.outcome.check_status not in (None, 0):

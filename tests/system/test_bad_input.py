@@ -347,6 +347,14 @@ def test_a_hostile_program_is_bounded_and_said(
     assert not alive(hostile)
 
 
+@pytest.mark.needs("gcc")
+@pytest.mark.needs("ptrace")
+@pytest.mark.needs("seccomp")
+def test_a_sweep_of_what_ends_by_a_signal_says_so(tmp_path: Path, program: Callable[[str], Path]) -> None:
+    done = run("sweep", "--runs", "1", "--", str(program("raise(SIGTERM); return 0;")), folder=tmp_path)
+    assert "the clean run is killed by signal 15: no run under faults can be called a success" in done.stderr
+
+
 def alive(program: Path) -> list[str]:
     return [entry.name for entry in Path("/proc").glob("[0-9]*") if _is(entry, program)]
 
