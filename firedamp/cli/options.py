@@ -72,7 +72,7 @@ def streams(function: F) -> F:
     for name, words in (
         ("stderr", "File for the program's standard error."),
         ("stdout", "File for the program's output; a relative name lies in the private folder."),
-        ("stdin", "File for the program's input [default: /dev/null]."),
+        ("stdin", "File for the program's input [default: /dev/null; inject: yours]."),
     ):
         function = click.option(f"--{name}", metavar="FILE", help=words)(function)
     function = click.option("--setup", metavar="SHELL", help="Run in the private folder before the program.")(function)
@@ -80,7 +80,7 @@ def streams(function: F) -> F:
         "--workdir",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         metavar="DIR",
-        help="Copied for each run, so that your files never change [default: the current folder].",
+        help="Copied for each run, so that your files never change [default: the current folder; inject: no copy].",
     )(function)
 
 
