@@ -4,9 +4,9 @@
 
 Both sides get the same objects' flags (compiler, -O, guards, coverage), the same libFuzzer arguments, seeds, limits
 and -seed; the sides take turns on one core. A rate is units over wall time, from the start of libFuzzer to its end.
--fsanitize=fuzzer stands on the link alone: while compiling it would add counters of its own and switch optimisations
-off, and the comparison would be with another program. So a row is refused when the sides' counters differ in number.
-What users of plain `clang -fsanitize=fuzzer` have is a row of its own (`--stock`), and no measure of the driver.
+-fsanitize=fuzzer-no-link stands among those flags, so both sides are compiled for fuzzing and have the same counters:
+a row is refused when they differ in number. What -fsanitize=fuzzer adds while compiling, a hook for the depth of the
+stack that needs the sanitizer's runtime, is a row of its own (`--stock`), and no measure of the driver.
 Writes results/bench/throughput.md and throughput.json.
 """
 
