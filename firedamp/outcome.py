@@ -156,6 +156,8 @@ class Outcome:
     refusals: tuple[Refusal, ...] = ()
     confinement: str = "none"  # e.g. "landlock 6", or why there is none
     inside_harness: bool = False  # the input went through LLVMFuzzerTestOneInput
+    uncaught: str = ""  # "Type: message" of an exception that a Python harness let through
+    uncaught_stack: tuple[Frame, ...] = ()
     sanitizer_report: str = ""  # from the sanitizer's own log file, never from stderr
     sanitizer_stack: tuple[Frame, ...] = ()  # of the bad access in that report
     scene: Scene = field(default_factory=Scene)

@@ -17,7 +17,7 @@ from signal import SIGKILL
 from types import TracebackType
 from typing import Self
 
-from firedamp import jail, sanitizers, symbols
+from firedamp import jail, sanitizers, symbols, uncaught
 from firedamp.call_line import SYSTEM_HEADER, call_line
 from firedamp.canary_line import check_address
 from firedamp.errors import UsageError
@@ -37,6 +37,8 @@ START_FILES = frozenset({"_start", "_init", "_fini", "__do_global_dtors_aux", "f
 CANARY_CHECK = "__stack_chk_fail"
 HARNESS_ENTRY = "LLVMFuzzerTestOneInput"
 RUNTIME_FILE = re.compile(r"(.*/)?firedamp/runtime/\w+\.c")  # as build.py names it in the debug information
+# glibc's own wrappers, as clang keeps them where they take variable arguments (misc/sys/cdefs.h, __fortify_clang_*).
+FORTIFY_WRAPPER = re.compile(r"_ZL\d+\w+pass_(dynamic_)?object_size\d")
 SANITIZER_FUNCTION = re.compile(r"_*(interceptor_|asan_|ubsan_|sanitizer_|sancov_|lsan_)")
 
 # What this process, its test runner or an IDE put there and a program must not see: each could change what it does.
@@ -103,6 +105,7 @@ def _is_runtime(frame: Frame, *, sanitized: bool) -> bool:
         or function in START_FILES
         or RUNTIME_FILE.fullmatch(frame.file or "") is not None
         or SANITIZER_FUNCTION.match(function) is not None
+        or FORTIFY_WRAPPER.match(function) is not None
         or (sanitized and frame.file is None)
     )
 
@@ -169,6 +172,9 @@ class Bench:
         harness = self.target.kind is TargetKind.HARNESS
         execution = replace(self._execution(argv, Streams()), stdin=stdin, exit_stack=harness or self._sanitized)
         outcome, _ = self._run(execution)
+        if self.target.kind is TargetKind.PYTHON:
+            said, stack = uncaught.read(self.room.tmp)
+            outcome = replace(outcome, uncaught=said, uncaught_stack=stack)
         return replace(outcome, inside_harness=harness)
 
     def run_command(

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from firedamp import uncaught
+
 OneInput = Callable[[bytes], None]
 
 
@@ -48,7 +50,13 @@ def wants_provider(function: Any) -> bool:
 def main() -> None:
     match sys.argv[1:]:
         case ["--root", root, name, file]:
-            load(name, root)(Path(file).read_bytes())
+            one_input = load(name, root)
+            data = Path(file).read_bytes()
+            try:
+                one_input(data)
+            except Exception as error:
+                uncaught.tell(error, root=root)
+                raise
         case words:
             print(f"{words}: are not the arguments; they are --root ROOT MODULE:FUNCTION FILE", file=sys.stderr)
             sys.exit(2)

@@ -8,6 +8,7 @@ from firedamp.finding import Detection
 from firedamp.guards import (
     assertion,
     endings,
+    exception,
     faults_data,
     faults_hang,
     faults_privilege,
@@ -43,6 +44,7 @@ CRASH_GUARDS: tuple[Guard, ...] = (
     limits.TIMEOUT,
     endings.SIGNAL,
     endings.EXIT,
+    exception.GUARD,
 )
 ORACLES: tuple[Guard, ...] = (faults_hang.GUARD, faults_data.GUARD, faults_state.GUARD, faults_privilege.GUARD)
 GUARDS: tuple[Guard, ...] = CRASH_GUARDS + ORACLES

@@ -7,6 +7,7 @@ import pytest
 import fuzz
 from firedamp.build import build
 from firedamp.engine import Attempt, Job, Progress
+from firedamp.guards import judge
 from firedamp.outcome import Exited, Killed, TimedOut
 from firedamp.target import Build, InputMode, Limits, Profile, Target, TargetKind
 
@@ -126,6 +127,9 @@ def test_a_python_harness_is_fuzzed_and_replayed(tmp_path: Path, function: str) 
     [attempt], _ = search(target, None, tmp_path)
     assert attempt.outcome.ending == Exited(status=1)
     assert b"ValueError: found" in attempt.outcome.stderr
+    [detection] = judge(attempt.outcome)
+    assert (detection.kind, detection.place) == ("exit", ("ValueError", function))
+    assert detection.frame is not None and detection.frame.file == str(tmp_path / "bad_harness.py")
 
 
 def test_the_fixed_twin_of_a_python_harness_has_no_attempts(tmp_path: Path) -> None:
