@@ -113,7 +113,10 @@ class Search:
             room = stack.enter_context(Room(target.workdir or target.root))
             if target.setup is not None:  # that it fails is said by the bench, in more words
                 subprocess.run(["sh", "-c", target.setup], cwd=room.path, capture_output=True, check=False)
-            plan = command.plan(target, job.build, folder=folder, corpus=self._pool.corpus, work=room.path)
+            sample = flags.comparison_sample(job.flags)
+            plan = command.plan(
+                target, job.build, folder=folder, corpus=self._pool.corpus, work=room.path, sample=sample
+            )
             supervisor = stack.enter_context(Supervisor(plan, max_len=target.max_len))
             quota = None if job.runs is None else -(-job.runs // max(1, job.workers))
             self._workers.append(_Worker(index=index, supervisor=supervisor, quota=quota))

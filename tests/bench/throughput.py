@@ -7,7 +7,8 @@ and -seed; the sides take turns on one core. A rate is units over wall time, fro
 -fsanitize=fuzzer-no-link stands among those flags, so both sides are compiled for fuzzing and have the same counters:
 a row is refused when they differ in number. What -fsanitize=fuzzer adds while compiling, a hook for the depth of the
 stack that needs the sanitizer's runtime, is a row of its own (`--stock`), and no measure of the driver.
-Writes results/bench/throughput.md and throughput.json.
+--sample 8 is what `firedamp fuzz` does; its table stands beside the one with equal coverage.
+Writes results/bench/throughput.md and throughput.json (with --sample N: throughput-sample-N).
 """
 
 import argparse
@@ -256,9 +257,10 @@ def main() -> int:
     text = table(rows, known)
     print(text, end="")
     options.results.mkdir(parents=True, exist_ok=True)
-    (options.results / "throughput.md").write_text(text)
+    name = "throughput" if options.sample == 1 else f"throughput-sample-{options.sample}"
+    (options.results / f"{name}.md").write_text(text)
     document = {**known, "rows": [asdict(row) for row in rows]}
-    (options.results / "throughput.json").write_text(json.dumps(document, indent=1) + "\n")
+    (options.results / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     return 0 if all(row.ratio >= PASS for row in rows if row.native_counters == row.firedamp_counters) else 1
 
 

@@ -45,3 +45,8 @@ def test_no_life_repeats_another_and_none_asks_for_a_random_seed() -> None:
 def test_time_outs_are_whole_seconds_and_never_off() -> None:
     assert flags.whole_seconds(Limits(wall_s=0.2)) == 1  # -timeout=0 would switch it off
     assert flags.whole_seconds(Limits(wall_s=2.5)) == 3
+
+
+def test_comparisons_are_sampled_unless_each_is_coverage() -> None:
+    assert flags.comparison_sample(("-only_ascii=1",)) > 1
+    assert flags.comparison_sample(("-use_value_profile=1",)) == 1
