@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -205,7 +206,7 @@ class Recipe:
             if not (folder / "build.json").exists():  # else another process was first, with the same result
                 raise
         self._headers.parent.mkdir(exist_ok=True)
-        note = self._headers.with_suffix(f".{os.getpid()}")
+        note = _scratch(self._headers)
         note.write_text(json.dumps(headers))
         note.replace(self._headers)
         return folder
@@ -336,7 +337,7 @@ def _environment(
 
 
 def _compile_runtime(compiler: Compiler, name: str, output: Path) -> Path:
-    scratch = output.with_name(f".{os.getpid()}-{output.name}")
+    scratch = _scratch(output)
     flags = (*profiles.RUNTIME, "-fPIC", f"-ffile-prefix-map={RUNTIME}=firedamp/runtime")
     command = (*compiler.command, *flags, "-c", str(RUNTIME / name), "-o", str(scratch))
     run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
@@ -355,11 +356,16 @@ def _tools(cache: Path) -> Path:
     if not (folder / "as").exists():
         folder.mkdir(parents=True, exist_ok=True)
         for name, mode in (("edges.sed", 0o644), ("as", 0o755)):
-            scratch = folder / f".{os.getpid()}-{name}"
+            scratch = _scratch(folder / name)
             scratch.write_bytes((RUNTIME / name).read_bytes())
             scratch.chmod(mode)
             scratch.replace(folder / name)
     return folder
+
+
+def _scratch(path: Path) -> Path:
+    """Where `path` is written before it is renamed: beside it, and of this thread alone."""
+    return path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
 
 
 def _linked_files(ldflags: tuple[str, ...], tree: Path) -> list[Path]:
