@@ -296,7 +296,8 @@ def test_any_file_gives_an_image(changes: list[tuple[int, int]], size: int) -> N
     image = Image(lambda offset, count: content[max(0, offset) : max(0, offset) + count])
     for address in range(0, len(SMALL), 997):
         image.row(address)
-        image.function_start(address)
+        start = image.function_start(address)
+        assert start is None or start <= address
 
 
 @settings(max_examples=300, deadline=None)
