@@ -183,7 +183,7 @@ class Sweeping:
         runs = min(len(faults), self.job.runs or len(faults))
         count = max(1, min(self.job.workers, MOST_WORKERS, runs // RUNS_PER_WORKER))
         todo: queue.SimpleQueue[tuple[Fault, ...]] = queue.SimpleQueue()
-        for _, group in groupby(faults, key=lambda fault: (fault.hit, fault.errno)):
+        for _, group in groupby(faults, key=lambda fault: (fault.hit, fault.name)):
             todo.put(tuple(group))
         ready: queue.Queue[Attempt | BaseException | None] = queue.Queue(maxsize=4 * count)
         threads = [

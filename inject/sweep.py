@@ -41,7 +41,7 @@ class Fault:
     """One run. `rules` are policy lines; the first hit that they strike is the site's."""
 
     hit: Hit
-    errno: ErrnoFact
+    name: str  # what happens there: an errno's name
     lasting: bool
     rules: tuple[str, ...]
 
@@ -142,10 +142,10 @@ class Planner:
         hit = self.hits[at]
         deny = f"deny[{fact.name.lower()}]"
         once = f'{hit.syscall}: site eq "{hit.site}" then {deny} when {hit.nth}'
-        yield Fault(hit=hit, errno=fact, lasting=False, rules=(once,))
+        yield Fault(hit=hit, name=fact.name, lasting=False, rules=(once,))
         rules = tuple(self._lasting(at, fact, deny)) if fact.lasting else ()
         if rules:
-            yield Fault(hit=hit, errno=fact, lasting=True, rules=rules)
+            yield Fault(hit=hit, name=fact.name, lasting=True, rules=rules)
 
     def _lasting(self, at: int, fact: ErrnoFact, deny: str) -> Iterator[str]:
         for each in filters_of(self.hits[at], fact, self.folder, self.steady):
@@ -241,7 +241,7 @@ def policy_text(fault: Fault, command: tuple[str, ...], stack: tuple[Frame, ...]
     lines = [
         HEADER,
         f"# {' '.join(command)}",
-        f"# {hit.syscall} fails with {fault.errno.name}, {when}, at hit {hit.nth} of site {hit.site}:",
+        f"# {hit.syscall} fails with {fault.name}, {when}, at hit {hit.nth} of site {hit.site}:",
         *(f"#   {_frame(frame)}" for frame in shown(stack)),
         *fault.rules,
     ]

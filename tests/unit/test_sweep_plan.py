@@ -28,8 +28,8 @@ def planned(*hits: Hit, program: str | None = None, **selection: object) -> Plan
     return plan(hits, FOLDER, steady, Selection(**selection), program)  # type: ignore[arg-type]
 
 
-def rules(made: Plan, errno: str, *, lasting: bool) -> list[tuple[str, ...]]:
-    return [fault.rules for fault in made.faults if fault.errno.name == errno and fault.lasting is lasting]
+def rules(made: Plan, name: str, *, lasting: bool) -> list[tuple[str, ...]]:
+    return [fault.rules for fault in made.faults if fault.name == name and fault.lasting is lasting]
 
 
 EXISTS = syscalls.plausible("openat", CallFacts(open_flags=0o301, descriptor_kind="file"))
@@ -84,7 +84,7 @@ def test_names_that_another_run_would_not_know_again_leave_the_site() -> None:
 
 
 def test_what_people_know_comes_first_and_names_the_finding() -> None:
-    names = list(dict.fromkeys(fault.errno.name for fault in planned(hit("write", "aaaaaaaa")).faults))
+    names = list(dict.fromkeys(fault.name for fault in planned(hit("write", "aaaaaaaa")).faults))
     assert names[:2] == ["ENOSPC", "EIO"] and names[2:] == sorted(names[2:]) and "EDQUOT" in names
 
 
@@ -137,7 +137,7 @@ def test_what_is_left_out_is_counted_with_its_reason() -> None:
 
 def test_a_call_that_fails_so_without_us_is_not_struck() -> None:
     made = planned(hit("openat", "aaaaaaaa", result=-2), errnos=frozenset({"ENOENT", "EIO"}))
-    assert {fault.errno.name for fault in made.faults} == {"EIO"} and sum(made.skips.values()) == 1
+    assert {fault.name for fault in made.faults} == {"EIO"} and sum(made.skips.values()) == 1
 
 
 def test_filters_take_names_families_and_classes() -> None:
