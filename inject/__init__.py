@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from firedamp.engine import Attempt, Engine, Job, Progress
+    from firedamp.injector import Lesson, Mode, Part, SingleRun
     from firedamp.outcome import Outcome
     from firedamp.reproducer import Reproducer
     from firedamp.target import Build, Target
@@ -28,11 +29,16 @@ class _Engine:
         return FaultEngine().replay(reproducer, build)
 
     def run_once(
-        self, target: "Target", parts: "tuple[tuple[str, str], ...]", *, in_place: bool
-    ) -> "tuple[Outcome, str, tuple[str, ...]]":
+        self, target: "Target", parts: "tuple[Part, ...]", *, in_place: bool, mode: "Mode" = "inject"
+    ) -> "SingleRun":
         from inject.single import run_once
 
-        return run_once(target, parts, in_place=in_place)
+        return run_once(target, parts, in_place=in_place, mode=mode)
+
+    def learn(self, target: "Target", policy: "Part", *, in_place: bool) -> "Lesson":
+        from inject.single import learn
+
+        return learn(target, policy, in_place=in_place)
 
 
 ENGINE: "Engine" = _Engine()

@@ -19,6 +19,7 @@ from inject import syscalls
 from inject.syscalls import CallFacts, Kind
 
 AT_FDCWD: Final = -100  # linux/fcntl.h
+AT_EMPTY_PATH: Final = 0x1000  # linux/fcntl.h
 CREAT_FLAGS: Final = os.O_CREAT | os.O_WRONLY | os.O_TRUNC  # creat(2)
 TTY_MAJORS: Final = frozenset({4, 5, *range(136, 144)})  # Documentation/admin-guide/devices.txt
 LONGEST_SOCKADDR: Final = 128  # sizeof(struct sockaddr_storage)
@@ -172,6 +173,15 @@ def facts(call: Call) -> CallFacts:
         catches_signals=call.handles_signals(),
         creates=bool(flags & os.O_CREAT) and name is not None and not Path(name).exists(),
     )
+
+
+def is_nameless(view: View) -> bool:
+    """newfstatat(fd, "", AT_EMPTY_PATH) is how glibc calls fstat: it looks up no name."""
+    index = view.syscall.find_index("flags")
+    if view.name not in ("newfstatat", "statx") or index is None:
+        return False
+    flags, name = view.call.arguments[index], view.call.arguments[1]
+    return bool(signed(flags) & AT_EMPTY_PATH) and not view.call.string(name)
 
 
 def signed(register: int) -> int:

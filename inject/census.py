@@ -14,12 +14,11 @@ from typing import Final
 from firedamp.outcome import Frame, Refusal
 from firedamp.trace.protocol import Action, Call
 from inject import syscalls
-from inject.attributes import View, facts, signed
+from inject.attributes import View, facts, is_nameless
 from inject.syscalls import CallFacts, ErrnoFact, Tier
 
 MOST_HITS: Final = 200_000  # of one run; find /usr/share makes 50,000
 WATCH: Final = Action(watch=True)
-AT_EMPTY_PATH: Final = 0x1000  # linux/fcntl.h
 # fcntl(2): which errno belongs to which command. F_DUPFD, F_DUPFD_CLOEXEC; F_SETLK, F_SETLKW and their OFD twins
 FCNTL: Final = {
     "EMFILE": {0, 1030},
@@ -143,15 +142,6 @@ def fits(name: str, command: int, fact: ErrnoFact) -> bool:
         case "futex":
             return command & FUTEX_COMMAND in FUTEX_WAITS
     return True
-
-
-def is_nameless(view: View) -> bool:
-    """newfstatat(fd, "", AT_EMPTY_PATH) is how glibc calls fstat: it looks up no name."""
-    index = view.syscall.find_index("flags")
-    if view.name not in ("newfstatat", "statx") or index is None:
-        return False
-    flags, name = view.call.arguments[index], view.call.arguments[1]
-    return bool(signed(flags) & AT_EMPTY_PATH) and not view.call.string(name)
 
 
 def in_loader(stack: tuple[Frame, ...]) -> bool:

@@ -10,23 +10,23 @@ that the rule decided; a permit that has used up its limit denies.
 """
 
 import os
+import pwd
 import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from errno import EPERM
-from typing import Final, Literal
+from typing import Final
 
+from firedamp.injector import Mode
 from firedamp.outcome import Strike
 from firedamp.trace.protocol import PROCEED, Action, Call
 from inject import syscalls
-from inject.attributes import View
+from inject.attributes import View, is_nameless
 from inject.effect import Effect, effect_of
 from inject.match import holds
 from inject.policy.check import check, conditions, targets
 from inject.policy.model import Permit, Policy, Rule, StraceRule
-
-Mode = Literal["inject", "enforce"]
 
 MOST_STRIKES: Final = 200  # kept of one run, with their stacks; all are counted. A program that retries makes millions
 MOST_LOG_LINES: Final = 10_000
@@ -226,19 +226,52 @@ class Decider:
         if len(self.log) >= MOST_LOG_LINES:
             return
         call = view.call
-        name = view.filename() or view.path()
-        attribute = f", filename: {name}" if name is not None else ""
         filters = 0 if armed is None else armed.index + 1
         self.log.append(
-            f"{time.strftime('%b %d %H:%M:%S')} {word} prog: {call.program()}, pid: {call.pid}, "
-            f"policy: {self.policy.source}, filters: {filters}, syscall: native-{view.name}({call.number}){attribute}"
+            f"{time.strftime('%b %d %H:%M:%S')} {word} user: {_user(call.pid)}, prog: {call.program()}, "
+            f"pid: {call.pid}(0)[{_parent(call.pid)}], policy: {self.policy.source}, filters: {filters}, "
+            f"syscall: native-{view.name}({call.number}){_attribute(view)}"
         )
 
 
+def _attribute(view: View) -> str:
+    """What the call is about, in the log's words."""
+    if view.sockaddr is not None:
+        return f", sockaddr: {view.sockaddr}"
+    names = [name for index in range(2) if (name := view.filename(index)) is not None]
+    if not names and (path := view.path()) is not None:
+        names = [path]
+    return "".join(f", filename{'' if index == 0 else '[1]'}: {name}" for index, name in enumerate(names))
+
+
+def _user(pid: int) -> str:
+    try:
+        number = os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116 - the effective user (proc(5))
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return str(number)
+    except OSError:
+        return "?"
+
+
+def _parent(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return file.read().rpartition(b")")[2].split()[1].decode()
+    except OSError:
+        return "?"
+
+
 def in_alias(name: str, view: View) -> bool:
-    """fsread is open for reading alone, fswrite any other open (systrace(4)); other names are whole families."""
-    if name not in ("fsread", "fswrite") or not view.opens:
-        return True
-    flags = view.open_flags or 0
-    reads = not flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
-    return reads == (name == "fsread")
+    """fsread is open for reading alone, fswrite any other open (systrace(4)); other names are whole families, and of
+    one call that does both, stat is what looks up a name, fstat what asks of a descriptor."""
+    if name in ("fsread", "fswrite") and view.opens:
+        return reads_only(view) == (name == "fsread")
+    if name in ("fsread", "stat", "lstat", "fstat") and view.name in ("newfstatat", "statx"):
+        return is_nameless(view) == (name == "fstat")
+    return True
+
+
+def reads_only(view: View) -> bool:
+    """Of an open: neither writes nor makes the file."""
+    return not (view.open_flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)

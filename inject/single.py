@@ -5,51 +5,87 @@ No clean run stands beside it, so only what needs no comparison is judged: crash
 
 import contextlib
 import os
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 from firedamp.errors import UsageError
+from firedamp.injector import Lesson, Mode, Part, SingleRun
 from firedamp.outcome import Outcome
 from firedamp.run import Bench, Streams, resolve_outcome, resolve_stack
 from firedamp.target import Target
 from firedamp.trace.client import Executor
-from firedamp.trace.protocol import Execution
+from firedamp.trace.protocol import Execution, Interceptor
 from firedamp.trace.terminal import foreground_group, keys_for_the_program
-from inject.decide import MOST_STRIKES, Decider, DecisionReport
-from inject.policy import Policy, lint, parse, unparse, unparse_rule
+from inject.decide import DEFAULT_RULE, MOST_STRIKES, Decider, DecisionReport
+from inject.learn import Learner, Observed, grown
+from inject.policy import Note, Policy, lint, parse, unparse, unparse_rule
 from inject.policy.model import Section
 
-Part = tuple[str, str]  # where a piece of policy came from, for messages, and its text
+QUOTED = re.compile(r"'[^']*'")
 
 
-def run_once(target: Target, parts: tuple[Part, ...], *, in_place: bool) -> tuple[Outcome, str, tuple[str, ...]]:
-    """One run under all parts, the first match deciding: outcome, the whole policy as one text, and notes.
-
-    In place: here, with our environment. Else in a private copy of the target's folder. Streams that the target does
-    not name are ours. PolicyError for a mistake in a part, UsageError when the program cannot be started.
-    """
+def run_once(target: Target, parts: tuple[Part, ...], *, in_place: bool, mode: Mode = "inject") -> SingleRun:
+    """One run under all parts. PolicyError for a mistake in a part, UsageError when the program cannot be started."""
     policies = [parse(text, source) for source, text in parts]
     policy = joined(policies)
-    outcome, report, foreign = _in_place(target, policy) if in_place else _apart(target, policy)
+    with Stage(target, in_place=in_place) as stage:
+        outcome, report = stage.run(Decider(policy, mode, folder=stage.folder))
+    assert isinstance(report, DecisionReport)
     strikes = tuple(replace(strike, stack=resolve_stack(strike.stack)) for strike in report.strikes)
     notes = (
-        *(f"{each.source}:{note}" for each in policies for note in lint(each)),
-        *(
-            f"rule {number} never fired: {unparse_rule(rule)}"
-            for number, (rule, fired) in enumerate(zip(policy.rules, report.fired, strict=True), 1)
-            if not fired
-        ),
-        *(
-            f"rule {number} decided {fired:,} calls; only the first {MOST_STRIKES} faults of the run are listed"
-            for number, fired in enumerate(report.fired, 1)
-            if fired and len(report.strikes) >= MOST_STRIKES
-        ),
-        *foreign,
-        *report.log,
+        *(note for each in policies for note in _surprises(each)),
+        *(_vacuous(policy, report) if mode == "inject" else ()),
+        *_uncounted(report),
+        *stage.foreign,
     )
-    return replace(outcome, strikes=strikes), unparse(policy), notes
+    outcome = replace(outcome, strikes=strikes)
+    return SingleRun(outcome=outcome, policy=unparse(policy), notes=notes, log=report.log)
+
+
+def learn(target: Target, policy: Part, *, in_place: bool) -> Lesson:
+    """As run_once, except that what the policy leaves open is permitted, and added to it."""
+    source, text = policy
+    parsed = parse(text, source)
+    with Stage(target, in_place=in_place) as stage:
+        outcome, report = stage.run(Learner(parsed, folder=stage.folder))
+    assert isinstance(report, Observed)
+    macros = {"CWD": stage.folder} | {name: os.environ[name] for name in ("HOME",) if name in os.environ}
+    learned = grown(text, report.observations, target.command, macros)
+    return Lesson(
+        outcome=outcome,
+        policy=learned.text,
+        added=learned.added,
+        sufficiency=learned.sufficiency(),
+        notes=(*_surprises(parsed), *stage.foreign, *report.decided.log),
+    )
+
+
+def _surprises(policy: Policy) -> Iterator[str]:
+    """What lint notes; of notes that differ in names alone, the first and how many more."""
+    alike: dict[str, list[Note]] = {}
+    for note in lint(policy):
+        alike.setdefault(QUOTED.sub("", note.message), []).append(note)
+    for first, *more in alike.values():
+        yield f"{policy.source}:{first}" + (f" (and {len(more)} more like it)" if more else "")
+
+
+def _vacuous(policy: Policy, report: DecisionReport) -> Iterator[str]:
+    for number, (rule, fired) in enumerate(zip(policy.rules, report.fired, strict=True), 1):
+        if not fired:
+            yield f"rule {number} never fired: {unparse_rule(rule)}"
+
+
+def _uncounted(report: DecisionReport) -> Iterator[str]:
+    """A program that tries again makes millions of strikes, and not all are kept."""
+    if len(report.strikes) < MOST_STRIKES:
+        return
+    for number in sorted({strike.rule for strike in report.strikes}):
+        decided = "the default" if number == DEFAULT_RULE else f"rule {number + 1}"
+        count = "" if number == DEFAULT_RULE else f" {report.fired[number]:,} calls"
+        yield f"{decided} decided{count}; only the first {MOST_STRIKES} faults of the run are listed"
 
 
 def joined(policies: list[Policy]) -> Policy:
@@ -60,56 +96,56 @@ def joined(policies: list[Policy]) -> Policy:
     return Policy(items=tuple(item for policy in policies for item in policy.items), source=policies[0].source)
 
 
-def _in_place(target: Target, policy: Policy) -> tuple[Outcome, DecisionReport, tuple[str, ...]]:
-    group = foreground_group()
-    execution = Execution(
-        argv=target.command,
-        environment=tuple(os.environ.items()),
-        folder=Path.cwd(),
-        inherit_streams=True,
-        group=group,
-        limits=target.limits,
-        interceptor=Decider(policy, folder=str(Path.cwd())),
-    )
-    sys.stdout.flush()
-    terminal = keys_for_the_program() if group is not None else contextlib.nullcontext()
-    with terminal, redirected(target), Executor() as executor:
-        trace = executor.run(execution)
-    assert isinstance(trace.report, DecisionReport)
-    return resolve_outcome(trace.outcome), trace.report, trace.foreign
+class Stage:
+    """Where the program runs: here, with our environment and streams, or in a private copy of the target's folder.
 
+    A context manager; `folder` is the working folder, `foreign` what could not be seen of the run.
+    """
 
-def _apart(target: Target, policy: Policy) -> tuple[Outcome, DecisionReport, tuple[str, ...]]:
-    """With files for some streams the others are passed on when the run is over."""
-    streams = Streams.of(target)
-    if streams == Streams():
-        streams = Streams(inherit=True)
-    sys.stdout.flush()
-    with Bench(target, None) as bench:
-        outcome, report = bench.run_command(interceptor=Decider(policy, folder=str(bench.room.path)), streams=streams)
-    for descriptor, data in ((1, outcome.stdout), (2, outcome.stderr)):
-        with os.fdopen(os.dup(descriptor), "wb") as stream:
-            stream.write(data)
-    assert isinstance(report, DecisionReport)
-    return outcome, report, ()
+    def __init__(self, target: Target, *, in_place: bool) -> None:
+        self.target = target
+        self.in_place = in_place
+        self.folder = str(Path.cwd())
+        self.foreign: tuple[str, ...] = ()
+        self._stack = contextlib.ExitStack()
 
+    def __enter__(self) -> "Stage":
+        if not self.in_place:
+            self._bench = self._stack.enter_context(Bench(self.target, None))
+            self.folder = str(self._bench.room.path)
+        return self
 
-@contextlib.contextmanager
-def redirected(target: Target) -> Iterator[None]:
-    """Our own streams are, for the time of the run, the files that the target names."""
-    writes = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
-    wanted = ((0, target.stdin, os.O_RDONLY), (1, target.stdout, writes), (2, target.stderr, writes))
-    with contextlib.ExitStack() as stack:
-        for number, name, flags in wanted:
-            if name is None:
-                continue
-            try:
-                opened = os.open(name, flags | os.O_CLOEXEC, 0o666)
-            except OSError as error:
-                raise UsageError(f"{name}: {error.strerror}; name another file for this stream") from None
-            saved = os.dup(number)
-            os.dup2(opened, number)
-            os.close(opened)
-            stack.callback(os.close, saved)
-            stack.callback(os.dup2, saved, number)
-        yield
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, interceptor: Interceptor) -> tuple[Outcome, object]:
+        sys.stdout.flush()
+        return self._here(interceptor) if self.in_place else self._apart(interceptor)
+
+    def _here(self, interceptor: Interceptor) -> tuple[Outcome, object]:
+        group = foreground_group()
+        execution = Execution(
+            argv=self.target.command,
+            environment=tuple(os.environ.items()),
+            folder=Path(self.folder),
+            inherit_streams=True,
+            group=group,
+            limits=self.target.limits,
+            interceptor=interceptor,
+        )
+        terminal = keys_for_the_program() if group is not None else contextlib.nullcontext()
+        with terminal, Executor() as executor:
+            trace = executor.run(execution)
+        self.foreign = trace.foreign
+        return resolve_outcome(trace.outcome), trace.report
+
+    def _apart(self, interceptor: Interceptor) -> tuple[Outcome, object]:
+        """With files for some streams the others are passed on when the run is over."""
+        streams = Streams.of(self.target)
+        if streams == Streams():
+            streams = Streams(inherit=True)
+        outcome, report = self._bench.run_command(interceptor=interceptor, streams=streams)
+        for descriptor, data in ((1, outcome.stdout), (2, outcome.stderr)):
+            with os.fdopen(os.dup(descriptor), "wb") as stream:
+                stream.write(data)
+        return outcome, report

@@ -28,6 +28,8 @@ COMMANDS = {
     "doctor": "Say what this machine can do, and the remedy for what it cannot.",
     "fuzz": "Feed a target hostile input, guided by coverage.",
     "inject": "Run a command once under faults.",
+    "learn": "Write a policy from what a command does.",
+    "enforce": "Run a command under a policy; what it does not permit is denied and logged.",
     "sweep": "Make each system call of a command fail, at each site, with each plausible errno.",
     "replay": "See a finding again, in fresh processes.",
     "findings": "List what was found.",

@@ -67,6 +67,16 @@ def json_output(function: F) -> F:
     )
 
 
+def exit_status(function: F) -> F:
+    return click.option(
+        "--exit-status",
+        type=click.Choice(["findings", "program"]),
+        default="findings",
+        show_default=True,
+        help="What firedamp exits with: 0 or 1 by what was found, or the program's own status (128 + N for signal N).",
+    )(function)
+
+
 def streams(function: F) -> F:
     """--workdir, --setup and the program's three streams."""
     for name, words in (

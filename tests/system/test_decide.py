@@ -289,7 +289,7 @@ def test_enforce_denies_and_logs_what_no_rule_permits(bench: Bench) -> None:
     trace, report = bench.run(without, "uname", "-r", mode="enforce")
     assert status(trace) == 1 and b"Operation not permitted" in trace.outcome.stderr
     assert any(strike.rule == -1 and strike.syscall == "uname" for strike in report.strikes)
-    assert any("deny prog: " in line and "native-uname(63)" in line for line in report.log)
+    assert any(" deny user: " in line and "native-uname(63)" in line for line in report.log)
 
 
 def test_a_decider_is_plain_data() -> None:

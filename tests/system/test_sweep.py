@@ -200,26 +200,23 @@ def test_one_run_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd
     cat = target(tmp_path, "cat", "in.txt")
     monkeypatch.chdir(tmp_path)
     no_copy = ("-e", "inject=copy_file_range:error=ENOSYS")
-    outcome, _, _ = run_once(target(tmp_path, "cp", "in.txt", "copy"), (no_copy,), in_place=True)
+    outcome = run_once(target(tmp_path, "cp", "in.txt", "copy"), (no_copy,), in_place=True).outcome
     assert outcome.ending == Exited(status=0) and (tmp_path / "copy").read_text() == LINES
     fault = ("my.policy", 'read: path sub "/in.txt" then deny[eio] once')
-    outcome, policy, notes = run_once(cat, (no_copy, fault, ("-e", "fsync: true then deny[eio]")), in_place=True)
+    run = run_once(cat, (no_copy, fault, ("-e", "fsync: true then deny[eio]")), in_place=True)
+    outcome, policy, notes = run.outcome, run.policy, run.notes
     said = capfd.readouterr()
     assert outcome.ending == Exited(status=1) and "Input/output error" in said.err and said.out == ""
     assert "read" in {strike.stack[0].function for strike in outcome.strikes}
     assert len(parse(policy).rules) == 3 and any("rule 3 never fired: fsync" in note for note in notes)
 
 
-def test_one_run_has_our_streams_or_the_named_files(
+def test_one_run_in_a_private_copy_has_our_streams_or_the_named_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     nothing = (("-e", "fsync: true then deny[eio]"),)
     named = target(tmp_path, "sh", "-c", "head -n 2; echo said >&2; touch new", stdin="in.txt", stdout="out.txt")
-    run_once(named, nothing, in_place=True)
-    assert (tmp_path / "out.txt").read_text() == "1\n2\n" and (tmp_path / "new").exists()
-    assert capfd.readouterr() == ("", "said\n")
-    (tmp_path / "new").unlink()
     run_once(named, nothing, in_place=False)
     assert capfd.readouterr() == ("", "said\n") and not (tmp_path / "new").exists()
     run_once(target(tmp_path, "head", "-n", "1", "in.txt"), nothing, in_place=False)

@@ -1,0 +1,72 @@
+"""firedamp enforce POLICY -- CMD ..."""
+
+from pathlib import Path
+
+import click
+
+from firedamp.cli import options
+
+
+@click.command(name="enforce", cls=options.Dashed)
+@click.argument("policies", nargs=-1, required=True, type=options.FILE, metavar="POLICY... -- CMD...")
+@click.option("--log", type=options.FILE, metavar="FILE", help="Where the log goes, appended [default: stderr].")
+@options.exit_status
+@options.streams
+@options.limits
+@options.json_output
+@options.common(runs=True)
+def command(
+    policies: tuple[Path, ...],
+    log: Path | None,
+    exit_status: str,
+    workdir: Path | None,
+    setup: str | None,
+    stdin: str | None,
+    stdout: str | None,
+    stderr: str | None,
+    timeout: float | None,
+    memory: int | None,
+    as_json: bool,
+    results: Path | None,
+    seed: int | None,
+    workers: int | None,
+) -> int:
+    """Run a command under a policy that permits: what no rule names is denied (EPERM) and logged. Exit 1 if any was.
+
+    \b
+    firedamp learn -o ls.policy -- ls -l       # what it does becomes a policy
+    firedamp enforce ls.policy -- ls -l /tmp   # what else it does is denied
+    """
+    from firedamp.cli import injecting
+    from firedamp.cli.results import CLEAN, FOUND, write_json
+    from firedamp.cli.session import Session, say
+    from firedamp.report.ending import status_of, words_of
+
+    stage = injecting.Stage(
+        options.after_dashes() or (),
+        workdir=workdir,
+        setup=setup,
+        streams=(stdin, stdout, stderr),
+        timeout=timeout,
+        memory=memory,
+    )
+    parts = tuple((str(path), injecting.text_of(path)) for path in policies)
+    injecting.check_appendable(log)
+    with stage.streams(quiet=as_json):
+        run = injecting.injector().run_once(stage.unhurried, parts, in_place=stage.in_place, mode="enforce")
+    for note in run.notes:
+        say(note)
+    injecting.write_log(run.log, log)
+    session = Session.open(results)
+    found = injecting.keep(session, stage.target, run)
+    ending, denied = run.outcome.ending, injecting.denied(run.outcome)
+    say(f"{words_of(ending)}; {denied} calls denied that no rule permits" if denied else words_of(ending))
+    if as_json:
+        facts = {"ending": words_of(ending), "status": status_of(ending), "notes": [*run.notes], "log": [*run.log]}
+        strikes = list(map(injecting.strike_document, run.outcome.strikes))
+        write_json(session, found, **facts, denied=denied, strikes=strikes)
+    else:
+        injecting.say_findings(session, found)
+    if exit_status == "program":
+        return status_of(ending)
+    return FOUND if found or denied else CLEAN
