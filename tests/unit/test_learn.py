@@ -1,4 +1,4 @@
-"""What a run did, as rules: grouped as systrace does, with globs where letters are chance, added and never rewritten."""
+"""What a run did, as rules: grouped as systrace does, globs where letters are chance, added and never rewritten."""
 
 from inject.learn import Learned, Observation, grown, pattern
 from inject.policy import parse
