@@ -1,0 +1,73 @@
+/* A parent asks its helper, over a socket pair, to put lines on record.
+ * BUG: the helper that cannot open its record goes, and the parent dies of SIGPIPE as it tells it to stop. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int tell(int fd, const char *word)
+{
+#ifdef FIXED
+    return send(fd, word, strlen(word), MSG_NOSIGNAL) < 0 ? -1 : 0;
+#else
+    return write(fd, word, strlen(word)) < 0 ? -1 : 0;
+#endif
+}
+
+int helper(int fd)
+{
+    char line[64];
+    ssize_t n;
+    int record = open("record", O_WRONLY | O_CREAT | O_APPEND, 0600);
+    if (record < 0)
+        return 1;
+    if (send(fd, "ready", 5, MSG_NOSIGNAL) != 5 || (n = recv(fd, line, sizeof line, 0)) <= 0)
+        return 1;
+    if (n == 4 && memcmp(line, "stop", 4) == 0)
+        return 1;
+    int failed = write(record, line, (size_t)n) != n;
+    return close(record) != 0 || failed;
+}
+
+int put_on_record(int fd, const char *line)
+{
+    char answer[8];
+    ssize_t n = recv(fd, answer, sizeof answer, 0);
+    if (n <= 0) {
+        tell(fd, "stop");
+        return -1;
+    }
+    return tell(fd, line);
+}
+
+int main(void)
+{
+    int ends[2], status;
+    if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) {
+        perror("notary");
+        return 1;
+    }
+    pid_t child = fork();
+    if (child < 0) {
+        perror("notary");
+        return 1;
+    }
+    if (child == 0) {
+        close(ends[0]);
+        _exit(helper(ends[1]));
+    }
+    close(ends[1]);
+    int failed = put_on_record(ends[0], "the parties agree\n") != 0;
+    close(ends[0]);
+    while (waitpid(child, &status, 0) < 0)
+        if (errno != EINTR)
+            return 1;
+    if (failed || status != 0) {
+        fprintf(stderr, "notary: nothing is on record\n");
+        return 1;
+    }
+    return 0;
+}
