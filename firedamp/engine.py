@@ -29,12 +29,17 @@ class Progress:
     edges: int = 0
     corpus: int = 0
     sites: int = 0
-    faults: int = 0
+    kinds: int = 0  # of faults, over all sites: errnos and what else is done to a call
+    planned: int = 0  # faults; each one is done, skipped or left
     done: int = 0
-    planned: int = 0
-    skips: dict[str, int] = field(default_factory=dict)
+    skips: dict[str, int] = field(default_factory=dict)  # reason -> faults
     complete: bool = False
     notes: list[str] = field(default_factory=list)  # what a person must know: vacuous rules, lost confinement
+
+    @property
+    def left(self) -> int:
+        """Faults that were neither executed nor skipped for a reason."""
+        return self.planned - self.done - sum(self.skips.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -86,12 +86,3 @@ def fuzz_words(name: str, progress: Progress, found: Callable[[], int], time_s: 
         )
 
     return words
-
-
-def sweep_words(name: str, progress: Progress, found: Callable[[], int]) -> Callable[[], str]:
-    def words() -> str:
-        if not progress.planned:
-            return f"{name}: looking for sites"
-        return f"{name}: {progress.done:,} of {progress.planned:,} runs, {progress.sites:,} sites, {found()} findings"
-
-    return words

@@ -82,11 +82,14 @@ def of_fuzz(progress: Progress, summary: Summary) -> dict[str, Any]:
 
 
 def of_sweep(progress: Progress, summary: Summary, root: Path) -> dict[str, Any]:
+    """faults = runs + skipped + left; `executions` also counts runs whose fault did not strike, which are skips."""
     skips: Mapping[str, int] = progress.skips
     return {
-        "runs": progress.executions or progress.done,
+        "runs": progress.done,
+        "executions": progress.executions,
         "sites": progress.sites,
-        "faults": progress.faults,
+        "faults": progress.planned,
+        "left": progress.left,
         "skipped": sum(skips.values()),
         "skips": dict(skips),
         "hints": len(summary.hints),

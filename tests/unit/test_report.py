@@ -1,6 +1,7 @@
 """Findings as JSON for scripts and as text for people."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from firedamp.finding import Detection, Finding, Severity, State
 from firedamp.outcome import Exited, Frame, Killed, OutOfMemory, Stall, TimedOut
 from firedamp.report import document, text
 from firedamp.report.ending import status_of, words_of
+from firedamp.report.sweep import closing_line, progress_line
 
 ROOT = Path("/project")
 FRAME = Frame(module="/b/replay", offset=5, function="parse", file="/project/src/p.c", line=12, own=True)
@@ -88,10 +90,10 @@ def test_the_replay_command_runs_from_any_folder(tmp_path: Path) -> None:
 
 
 def test_the_facts_of_a_sweep() -> None:
-    progress = Progress(executions=9, sites=4, faults=10, skips={"a": 2, "b": 3}, complete=True)
+    progress = Progress(executions=10, done=9, sites=4, planned=17, skips={"a": 2, "b": 3})
     facts = document.of_sweep(progress, Summary(), ROOT)
-    names = ("runs", "sites", "faults", "skipped", "skips", "hints", "complete")
-    assert [facts[name] for name in names] == [9, 4, 10, 5, {"a": 2, "b": 3}, 0, True]
+    names = ("runs", "sites", "faults", "skipped", "left", "skips", "hints", "complete")
+    assert [facts[name] for name in names] == [9, 4, 17, 5, 3, {"a": 2, "b": 3}, 0, False]
 
 
 def test_the_facts_of_a_search() -> None:
@@ -129,3 +131,26 @@ def test_an_ending_in_words_and_as_a_status(
 ) -> None:
     assert status_of(ending) == status
     assert words in words_of(ending)
+
+
+def test_the_closing_line_of_a_sweep_adds_up() -> None:
+    progress = Progress(executions=210, done=200, sites=12, kinds=9, planned=640)
+    progress.skips = {"start-up of the dynamic loader": 300, "not reached": 10}
+    line = closing_line(progress, Summary(wall_s=312.0, benign=3))
+    assert line == (
+        "12 sites x 9 errnos: 640 faults planned, 200 executed, 310 skipped (start-up of the dynamic loader: 300, "
+        "not reached: 10), 130 left; 0 findings, 0 new, 0 hints, 3 benign; 210 runs in 5 min"
+    )
+    planned, executed, skipped, *reasons, left = (
+        int(word) for word in re.findall(r"(\d+)(?= faults| executed| skipped|[,)]| left)", line.split(";")[0])
+    )
+    assert planned == executed + skipped + left and skipped == sum(reasons)
+
+
+def test_the_progress_line_of_a_sweep_tells_how_long_it_will_take() -> None:
+    progress = Progress(executions=100, done=100, planned=400, skips={"x": 100})
+    assert progress_line("cp", progress, 2, 10.0, None) == (
+        "cp: 100 runs, 200 left, 2 findings, 10.0 runs/s, 20 s left"
+    )
+    assert progress_line("cp", progress, 2, 10.0, 15.0).endswith("5 s left")
+    assert progress_line("cp", Progress(), 0, 1.0, None) == "cp: looking for sites"

@@ -1,0 +1,45 @@
+"""A sweep in words: how far it is, and the closing line that proves what was tried and what was not."""
+
+from firedamp.campaign import Summary
+from firedamp.engine import Progress
+
+
+def progress_line(name: str, progress: Progress, found: int, now_s: float, budget_s: float | None) -> str:
+    """`now_s` since the sweep began. The time left is that of the runs, or of the budget where that ends sooner."""
+    if not progress.planned:
+        return f"{name}: looking for sites"
+    line = f"{name}: {progress.done:,} runs, {progress.left:,} left, {found} findings"
+    rate = progress.executions / now_s if now_s > 0 else 0.0
+    if not rate:
+        return line
+    left_s = progress.left / rate
+    if budget_s is not None:
+        left_s = min(left_s, max(0.0, budget_s - now_s))
+    return f"{line}, {rate:,.1f} runs/s, {clock(left_s)} left"
+
+
+def closing_line(progress: Progress, summary: Summary) -> str:
+    """Its numbers add up: planned = executed + skipped + left."""
+    skipped = sum(progress.skips.values())
+    parts = [f"{progress.done:,} executed", f"{skipped:,} skipped"]
+    if progress.skips:
+        parts[-1] += f" ({', '.join(f'{reason}: {count:,}' for reason, count in progress.skips.items() if count)})"
+    parts.append(f"{progress.left:,} left" if progress.left else "none left")
+    return (
+        f"{count(progress.sites, 'site')} x {count(progress.kinds, 'errno')}: {progress.planned:,} faults planned, "
+        f"{', '.join(parts)}; {count(len(summary.findings), 'finding')}, {len(summary.new)} new, "
+        f"{count(len(summary.hints), 'hint')}, {summary.benign} benign; {progress.executions:,} runs "
+        f"in {clock(summary.wall_s)}"
+    )
+
+
+def count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def clock(seconds: float) -> str:
+    """As people write it: 40 s, 3 min, 2 h 5 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"

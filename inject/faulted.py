@@ -1,0 +1,70 @@
+"""One run under a policy, ready to be judged beside the clean run. Plans nothing and keeps nothing."""
+
+from dataclasses import replace
+from typing import Final
+
+from firedamp import guards
+from firedamp.outcome import Outcome, Stall, TimedOut
+from firedamp.run import Bench, resolve_stack
+from firedamp.target import Limits
+from inject.clean import Clean, look_again, with_scene
+from inject.decide import Decider, DecisionReport
+from inject.policy import Policy, parse
+
+SLOWER: Final = 3.0  # a run under a fault may retry and wait; beyond that many clean runs it hangs
+LEAST_S: Final = 2.0  # but a busy machine alone can hold a short run up that long
+NO_PAUSES: Final = parse("nanosleep: true then retval[0]\nclock_nanosleep: true then retval[0]\n")
+
+
+def faulted(bench: Bench, clean: Clean, policy: str) -> tuple[Outcome, DecisionReport]:
+    """The outcome has its baseline and its strikes; a difference that another clean run shows too is left out."""
+    target = bench.target
+    parsed = parse(policy)
+    bench.target = replace(target, limits=fault_limits(target.limits, clean.outcome.wall_s))
+    try:
+        raw, report = _decided(bench, parsed)
+        if report.strikes and isinstance(raw.ending, TimedOut) and raw.ending.stall is Stall.WAITING:
+            raw, report = _hurried(bench, parsed)
+        outcome = beside(clean, with_scene(bench, raw), report)
+    finally:
+        bench.target = target
+    if guards.judge(outcome) and look_again(bench, clean):
+        outcome = replace(outcome, unstable=frozenset(clean.unstable))
+    return outcome, report
+
+
+def _decided(bench: Bench, policy: Policy) -> tuple[Outcome, DecisionReport]:
+    decider = Decider(policy, folder=str(bench.room.path))
+    outcome, report = bench.run_command(interceptor=decider, snapshot=True)
+    assert isinstance(report, DecisionReport)
+    return outcome, report
+
+
+def _hurried(bench: Bench, policy: Policy) -> tuple[Outcome, DecisionReport]:
+    """Once more without its pauses: who backs off longer and longer comes to his end, who tries for ever does not."""
+    sleepless = replace(policy, items=(*NO_PAUSES.items, *policy.items))
+    outcome, report = _decided(bench, sleepless)
+    first = len(NO_PAUSES.items)
+    strikes = (replace(strike, rule=strike.rule - first) for strike in report.strikes if strike.rule >= first)
+    return outcome, replace(report, strikes=tuple(strikes), fired=report.fired[first:], matched=report.matched[first:])
+
+
+def beside(clean: Clean, outcome: Outcome, report: DecisionReport) -> Outcome:
+    strikes = tuple(
+        # The first one is what a finding is about; a program that retries for ever makes thousands.
+        replace(strike, stack=resolve_stack(strike.stack)) if index == 0 else strike
+        for index, strike in enumerate(report.strikes)
+    )
+    return replace(
+        outcome,
+        strikes=strikes,
+        baseline=clean.outcome,
+        unstable=frozenset(clean.unstable),
+        refusals=clean.outcome.refusals,
+    )
+
+
+def fault_limits(limits: Limits, clean_s: float) -> Limits:
+    """Hangs are cheap: three times the clean run is enough to tell, at least two seconds, never above the target's."""
+    wall_s = min(limits.wall_s, max(LEAST_S, SLOWER * clean_s))
+    return replace(limits, wall_s=wall_s, cpu_s=min(limits.cpu_s, wall_s))

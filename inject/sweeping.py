@@ -1,0 +1,138 @@
+"""The runs of one sweep: several benches at a time take faults from the schedule until there is none, or no time."""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Final
+
+from firedamp.confirm import serious
+from firedamp.engine import Attempt, Job, Progress
+from firedamp.outcome import Outcome, TimedOut
+from firedamp.reproducer import Reproducer
+from firedamp.run import Bench, resolve_stack
+from inject import sweep
+from inject.clean import Clean, observe
+from inject.decide import DecisionReport
+from inject.faulted import faulted
+from inject.schedule import Record, Result, Schedule
+from inject.sweep import Fault
+
+MOST_WORKERS: Final = 16
+RUNS_PER_WORKER: Final = 50  # a worker costs two clean runs and a process
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """One run that is over; no attempt where the fault did not strike."""
+
+    fault: Fault
+    record: Record
+    attempt: Attempt | None
+
+
+Ready = queue.Queue[Ran | BaseException | None]
+
+
+@dataclass(slots=True, kw_only=True)
+class Sweeping:
+    job: Job
+    progress: Progress
+    schedule: Schedule
+    clean: Clean
+    began: float = field(default_factory=time.monotonic)
+    begun: int = 0  # runs
+    closed: threading.Event = field(default_factory=threading.Event)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, bench: Bench, stack: ExitStack) -> Iterator[Ran]:
+        """In the order in which they end. The threads are over when `stack` is."""
+        runs = min(len(self.schedule.todo), self.job.runs or len(self.schedule.todo))
+        count = max(1, min(self.job.workers, MOST_WORKERS, runs // RUNS_PER_WORKER))
+        ready: Ready = queue.Queue(maxsize=4 * count)
+        threads = [
+            threading.Thread(target=self._work, args=(bench if number == 0 else None, ready), daemon=True)
+            for number in range(count)
+        ]
+        stack.callback(self._close, threads, ready)
+        for thread in threads:
+            thread.start()
+        working = count
+        while working:
+            match ready.get():
+                case None:
+                    working -= 1
+                case BaseException() as error:
+                    raise error
+                case ran:
+                    yield ran
+
+    def _close(self, threads: list[threading.Thread], ready: Ready) -> None:
+        self.closed.set()
+        while any(thread.is_alive() for thread in threads):
+            try:
+                ready.get(timeout=0.05)  # a worker may wait for room to put its last run
+            except queue.Empty:
+                continue
+
+    def _work(self, bench: Bench | None, ready: Ready) -> None:
+        try:
+            if bench is not None:
+                self._drain(bench, self.clean, ready)
+            else:
+                with Bench(self.job.target, self.job.build) as own:
+                    self._drain(own, observe(own), ready)
+        except BaseException as error:
+            ready.put(error)
+        else:
+            ready.put(None)
+
+    def _drain(self, bench: Bench, clean: Clean, ready: Ready) -> None:
+        while (fault := self.schedule.take()) is not None:
+            if not self._may_begin():
+                self.schedule.give_up(fault)
+                return
+            try:
+                ran = self._run(bench, clean, fault)
+            except BaseException:
+                self.schedule.give_up(fault)
+                raise
+            self.schedule.settle(fault, ran.record)
+            ready.put(ran)
+
+    def _may_begin(self) -> bool:
+        """One more run, unless the time or the number of runs is used up, or somebody wants us to stop."""
+        late = self.job.time_s is not None and time.monotonic() - self.began >= self.job.time_s
+        if late or self.closed.is_set() or self.job.stopping():
+            return False
+        with self.lock:
+            self.begun += 1
+            return self.job.runs is None or self.begun <= self.job.runs
+
+    def _run(self, bench: Bench, clean: Clean, fault: Fault) -> Ran:
+        known = resolve_stack(self.clean.report.stacks.get(fault.hit.site, ()))
+        policy = sweep.policy_text(fault, self.job.target.command or bench.command, known)
+        outcome, report = faulted(bench, clean, policy)
+        with self.lock:
+            self.progress.executions += 1
+        record = self._record(outcome, report)
+        if record.result is not Result.STRUCK:
+            return Ran(fault=fault, record=record, attempt=None)
+        reproducer = Reproducer(
+            engine="inject", target=self.job.target, payload=policy.encode("utf-8", "surrogateescape")
+        )
+        return Ran(fault=fault, record=record, attempt=Attempt(reproducer=reproducer, outcome=outcome))
+
+    def _record(self, outcome: Outcome, report: DecisionReport) -> Record:
+        if not report.strikes:
+            return Record(result=Result.NOT_REACHED)
+        if not report.strikes[0].took:
+            return Record(result=Result.NOT_TAKEN, later=report.later)
+        return Record(
+            result=Result.STRUCK,
+            later=report.later,
+            hung=isinstance(outcome.ending, TimedOut),
+            findings=tuple(serious(outcome, self.job.target.name)),
+        )
