@@ -31,6 +31,7 @@ FCNTL: Final = {
 FUTEX_WAITS: Final = frozenset({0, 6, 9, 11, 13})
 FUTEX_COMMAND: Final = 0x7F
 CHANGES: Final = re.compile(r"(mkdir|mknod|unlink|rename|link|symlink)(at2?)?|rmdir|truncate|creat")
+STREAM_TABLES: Final = {"unix": 6, "tcp": 9, "tcp6": 9}  # /proc/PID/net/TABLE -> the column of the inode
 WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -46,6 +47,7 @@ class Hit:
     open_flags: int
     errnos: tuple[ErrnoFact, ...]  # that could really happen here
     startup: bool  # of the dynamic loader, before the program's first instruction
+    kind: str | None = None  # of the descriptor, as in CallFacts; "datagram" for a socket that keeps messages apart
     result: int | None = None  # None: the run ended inside
 
 
@@ -69,6 +71,7 @@ class Census:
         self.pending: dict[int, int] = {}  # tid -> hit
         self.refusals: dict[Refusal, None] = {}
         self.known: dict[tuple[str, CallFacts, int], tuple[ErrnoFact, ...]] = {}
+        self.sockets: dict[str, str] = {}  # socket:[INODE] -> kind
         self.dropped = 0
 
     def numbers(self) -> frozenset[int]:
@@ -86,6 +89,7 @@ class Census:
             return Action()
         self.stacks.setdefault(view.site, view.stack)
         self.pending[call.tid] = len(self.hits)
+        known = facts(call)
         self.hits.append(
             Hit(
                 syscall=view.name,
@@ -94,8 +98,9 @@ class Census:
                 fd=view.descriptor(),
                 path=view.path(),
                 open_flags=view.open_flags or 0,
-                errnos=self._errnos(view),
+                errnos=self._errnos(view, known),
                 startup=in_loader(view.stack),
+                kind=self._kind(view, known),
             )
         )
         return WATCH
@@ -112,8 +117,8 @@ class Census:
         hits = tuple(replace(hit, result=self.results.get(at)) for at, hit in enumerate(self.hits))
         return Report(hits=hits, stacks=self.stacks, refusals=tuple(self.refusals), dropped=self.dropped)
 
-    def _errnos(self, view: View) -> tuple[ErrnoFact, ...]:
-        name, known = view.name, facts(view.call)
+    def _errnos(self, view: View, known: CallFacts) -> tuple[ErrnoFact, ...]:
+        name = view.name
         if name == "close" and not (view.open_flags or 0) & os.O_ACCMODE:
             return ()  # what close reports are writes that failed
         if is_nameless(view):
@@ -123,6 +128,14 @@ class Census:
         if key not in self.known:
             self.known[key] = tuple(fact for fact in syscalls.plausible(name, known) if fits(name, command, fact))
         return self.known[key]
+
+    def _kind(self, view: View, known: CallFacts) -> str | None:
+        path = view.path() if known.descriptor_kind == "socket" else None
+        if path is None:
+            return known.descriptor_kind
+        if path not in self.sockets:
+            self.sockets[path] = "socket" if is_stream(view.call.pid, path) else "datagram"
+        return self.sockets[path]
 
     def _note_refusal(self, hit: Hit) -> None:
         writes = CHANGES.fullmatch(hit.syscall) is not None or (
@@ -142,6 +155,24 @@ def fits(name: str, command: int, fact: ErrnoFact) -> bool:
         case "futex":
             return command & FUTEX_COMMAND in FUTEX_WAITS
     return True
+
+
+def is_stream(pid: int, path: str) -> bool:
+    """Does the socket join its bytes to one stream? By the tables of proc_pid_net(5); `path`: socket:[INODE]."""
+    inode = path.removeprefix("socket:[").removesuffix("]")
+    for table, column in STREAM_TABLES.items():
+        for line in _lines(Path(f"/proc/{pid}/net/{table}")):
+            words = line.split()
+            if len(words) > column and words[column] == inode:
+                return table != "unix" or words[4] == "0001"  # SOCK_STREAM, linux/net.h
+    return False
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(errors="surrogateescape").splitlines()
+    except OSError:
+        return []  # a kernel without IPv6 has no such table
 
 
 def in_loader(stack: tuple[Frame, ...]) -> bool:

@@ -1,35 +1,25 @@
 """The plan of a sweep: each site of the clean run x each errno that could really happen there. Pure.
 
 A site is a system call with its call stack. Of its hits the first, the second and the last stand for all. Each errno
-is tried once, and where such a failure lasts in the world also from that hit on: right after the single one, which
-tells whether anything came later that could fail again, for a program that tries again makes calls that no clean run
-has. What lasts is the state of an object, so a lasting fault does not stop at its site:
-- a full or read-only file system (ENOSPC, EDQUOT, EROFS): every later call of the family on files of the working
-  folder, or on the same standard stream;
-- a full table (EMFILE, ENFILE): every later call of the family, on whatever it is;
-- memory (ENOMEM of brk, mmap ...): every later call that asks for memory;
-- else (EIO, EACCES ...): every later call of the family on the same file.
-Where the object has no name that another run would know again, and under TMPDIR, the site alone stands for it.
+is tried once, and where such a failure lasts in the world also from that hit on (scope.py says on what): right after
+the single one, which tells whether anything came later that could fail again, for a program that tries again makes
+calls that no clean run has. Where a call can come up short (short.py) it does.
 """
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import PurePath
 from typing import Final
 
 from firedamp.outcome import Frame
 from inject import syscalls
 from inject.census import Hit
 from inject.policy.model import HEADER
+from inject.scope import filters_of
+from inject.short import NAME as SHORT
+from inject.short import fills_disk, short_count
 from inject.syscalls import ErrnoFact
 
-SPACE: Final = frozenset({"ENOSPC", "EDQUOT", "EROFS"})
-TABLES: Final = frozenset({"EMFILE", "ENFILE"})
-MEMORY: Final = ("brk", "mmap", "mremap")
-CREATES: Final = frozenset({"ENOSPC", "EDQUOT"})
-NAMES: Final = frozenset({"EEXIST", "ELOOP", "ENOENT", "ENOTDIR", "ENOTEMPTY"})  # they last for one name alone
 STARTUP, TEXT, SAME = "start-up of the dynamic loader", "the program's own text", "fails so without us"
 INTERPRETER: Final = "start-up of the interpreter"
 COMMON: Final = ("ENOSPC", "EIO", "EACCES", "ENOMEM", "EMFILE")  # a finding is named after the first that shows it
@@ -41,7 +31,7 @@ class Fault:
     """One run. `rules` are policy lines; the first hit that they strike is the site's."""
 
     hit: Hit
-    name: str  # what happens there: an errno's name
+    name: str  # what happens there: an errno's name, or "short"
     lasting: bool
     rules: tuple[str, ...]
 
@@ -63,15 +53,6 @@ class Selection:
 
     def wants(self, syscall: str) -> bool:
         return not self.syscalls or syscall in self.syscalls
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """The calls that a lasting fault strikes: as a policy says it, and as the census can count it."""
-
-    syscall: str
-    text: str
-    covers: Callable[[Hit], bool]
 
 
 def plan(
@@ -113,7 +94,8 @@ class Planner:
             hit = self.hits[at]
             wanted = self._wanted(hit)
             early = None if self.selection.startup else self._early(at)
-            self.sites += bool(wanted) and hit.nth == 1 and early is None
+            short = self._short_count(hit)
+            self.sites += bool(wanted or short) and hit.nth == 1 and early is None
             for fact in wanted:
                 if early is not None:
                     self.skips[early] += 1
@@ -121,6 +103,8 @@ class Planner:
                     self.skips[SAME] += 1
                 else:
                     yield from self._of(at, fact)
+            if early is None and short is not None:
+                yield from self._short(at, hit, short)
 
     def _early(self, at: int) -> str | None:
         """Why a call belongs to loading the program, not to running it: the loader's, or a script's text being read."""
@@ -148,9 +132,28 @@ class Planner:
             yield Fault(hit=hit, name=fact.name, lasting=True, rules=rules)
 
     def _lasting(self, at: int, fact: ErrnoFact, deny: str) -> Iterator[str]:
-        for each in filters_of(self.hits[at], fact, self.folder, self.steady):
+        yield from self._from(at, fact.name, deny)
+
+    def _from(self, at: int, name: str, verdict: str, skipped: int = 0) -> Iterator[str]:
+        """From this hit on, or from the next one."""
+        for each in filters_of(self.hits[at], name, self.folder, self.steady):
             earlier = sum(each.covers(hit) for hit in self.hits[:at])
-            yield f"{each.syscall}: {each.text} then {deny} when {earlier + 1}+"
+            yield f"{each.syscall}: {each.text} then {verdict} when {earlier + 1 + skipped}+"
+
+    def _short_count(self, hit: Hit) -> int | None:
+        wanted = self.selection.errnos
+        if not self.selection.wants(hit.syscall) or (wanted and SHORT.upper() not in wanted):
+            return None
+        return short_count(hit)
+
+    def _short(self, at: int, hit: Hit, count: int) -> Iterator[Fault]:
+        once = f'{hit.syscall}: site eq "{hit.site}" then partial[{count}] when {hit.nth}'
+        if fills_disk(hit):
+            then = tuple(self._from(at, "ENOSPC", "deny[enospc]", skipped=1))
+            yield Fault(hit=hit, name=SHORT, lasting=False, rules=(once, *then))
+            return
+        yield Fault(hit=hit, name=SHORT, lasting=False, rules=(once,))
+        yield Fault(hit=hit, name=SHORT, lasting=True, rules=tuple(self._from(at, SHORT, f"partial[{count}]")))
 
 
 def is_same_as_once(fault: Fault, later: int) -> bool:
@@ -164,84 +167,15 @@ def representatives(ats: list[int]) -> tuple[int, ...]:
     return tuple(dict.fromkeys((ats[0], ats[min(1, len(ats) - 1)], ats[-1])))
 
 
-def filters_of(hit: Hit, fact: ErrnoFact, folder: str, steady: frozenset[str]) -> Iterator[Filter]:
-    if fact.name == "ENOMEM" and hit.syscall in MEMORY:
-        for name in MEMORY:
-            yield Filter(syscall=name, text="true", covers=_calls(name))
-        return
-    if fact.name in TABLES or (hit.path is None and hit.fd is None):
-        yield Filter(syscall=hit.syscall, text="true", covers=_calls(hit.syscall))
-        return
-    found = _object(hit, fact, folder, steady)
-    if found is not None:
-        yield found
-
-
-def _object(hit: Hit, fact: ErrnoFact, folder: str, steady: frozenset[str]) -> Filter | None:
-    """The file system, the stream or the file that fails from now on; None for a name that nobody uses again."""
-    same = _calls(hit.syscall)
-    inside = in_folder(hit.path, folder) if hit.path is not None else None
-    if inside is not None and fact.name in SPACE:
-        opens = hit.syscall in syscalls.families()["open"]
-        limits = "" if not opens else ' and oflags sub "c"' if fact.name in CREATES else ' and not oflags sub "ro"'
-
-        def on_disk(other: Hit) -> bool:
-            if not same(other) or other.path is None or in_folder(other.path, folder) is None:
-                return False
-            return not opens or _opens_so(other, fact)
-
-        return Filter(syscall=hit.syscall, text=f'path match "$CWD"{limits}', covers=on_disk)
-    if hit.fd is not None and 0 <= hit.fd <= 2 and inside is None:
-        return Filter(
-            syscall=hit.syscall, text=f'fd eq "{hit.fd}"', covers=lambda other: same(other) and other.fd == hit.fd
-        )
-    if hit.path is not None and hit.path in steady and _quotable(hit.path) and not _private(hit.path, folder):
-        name = hit.path if inside is None else f"$CWD/{inside}" if inside else "$CWD"
-        path = hit.path.lower()  # eq is blind to case
-        return Filter(
-            syscall=hit.syscall,
-            text=f'path eq "{name}"',
-            covers=lambda other: same(other) and (other.path or "").lower() == path,
-        )
-    if fact.name in NAMES:
-        return None  # mkstemp(3) goes on to the next name, which is free
-    return Filter(syscall=hit.syscall, text=f'site eq "{hit.site}"', covers=lambda other: other.site == hit.site)
-
-
-def in_folder(path: str, folder: str) -> str | None:
-    """The part below the folder; None when it lies elsewhere."""
-    if path == folder:
-        return ""
-    return path[len(folder) + 1 :] if path.startswith(folder + "/") else None
-
-
-def _opens_so(hit: Hit, fact: ErrnoFact) -> bool:
-    return bool(hit.open_flags & os.O_CREAT) if fact.name in CREATES else bool(hit.open_flags & os.O_ACCMODE)
-
-
-def _private(path: str, folder: str) -> bool:
-    """TMPDIR stands beside the working folder, and is elsewhere in each run."""
-    return in_folder(path, str(PurePath(folder).parent / "tmp")) is not None or " (deleted)" in path
-
-
-def _quotable(path: str) -> bool:
-    return path.isprintable() and "$" not in path and '"' not in path and "\\" not in path
-
-
-def _calls(syscall: str) -> Callable[[Hit], bool]:
-    """A rule's name stands for its family (read is pread64, too)."""
-    members = frozenset(syscalls.families().get(syscall, (syscall,)))
-    return lambda hit: hit.syscall in members
-
-
 def policy_text(fault: Fault, command: tuple[str, ...], stack: tuple[Frame, ...]) -> str:
     """The reproducer: a policy of its own, with comments for the person who reads it."""
     hit = fault.hit
     when = "from there on" if fault.lasting else "once"
+    does = "comes up short" if fault.name == SHORT else f"fails with {fault.name}"
     lines = [
         HEADER,
         f"# {' '.join(command)}",
-        f"# {hit.syscall} fails with {fault.name}, {when}, at hit {hit.nth} of site {hit.site}:",
+        f"# {hit.syscall} {does}, {when}, at hit {hit.nth} of site {hit.site}:",
         *(f"#   {_frame(frame)}" for frame in shown(stack)),
         *fault.rules,
     ]

@@ -12,6 +12,7 @@ from firedamp.outcome import Entry, EntryKind, Exited, Frame, Outcome, Scene, St
 
 NUMBER = re.compile(rb"0x[0-9a-f]+|\d+")
 STDOUT, STDERR = "stdout", "stderr"
+EFFECTS = {"partial": "short"}  # as the sweep names them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,7 +143,7 @@ def fault_name(outcome: Outcome) -> str:
     """`write ENOSPC`, with how often where it was more than once."""
     strike = outcome.strikes[0]
     times = f" ({len(outcome.strikes)} times)" if len(outcome.strikes) > 1 else ""
-    return f"{strike.syscall} {errno_name(strike.errno) or strike.effect}{times}"
+    return f"{strike.syscall} {errno_name(strike.errno) or EFFECTS.get(strike.effect, strike.effect)}{times}"
 
 
 def shown_path(path: str, scene: Scene) -> str:

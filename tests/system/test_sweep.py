@@ -81,6 +81,8 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("name", "kind", "function", "syscalls"),
     [
         ("unchecked_write", "silent-success", "save", ("write",)),
+        ("short_read", "silent-success", "load", ("read",)),
+        ("short_write", "silent-success", "save", ("write",)),
         ("swallowed_read", "swallowed-error", "main", ("read",)),
         ("rewrite_in_place", "wrong-state", "main", ("write", "fsync", "open", "rename", "unlink")),
         ("ignored_setuid", "privilege", "main", ("setuid",)),
@@ -104,6 +106,17 @@ def test_a_bad_program_is_found_and_its_twin_is_not(
     good = sweep(target(tmp_path, str(programs / f"{name}.fixed")), *syscalls)
     assert good.progress.done > 0 and good.progress.complete
     assert good.kinds() == set(), good.findings()
+
+
+def test_a_short_count_says_how_short_and_of_a_file_it_is_the_last_write(programs: Path, tmp_path: Path) -> None:
+    swept = sweep(target(tmp_path, str(programs / "short_write")), "write", errnos=("SHORT",))
+    assert swept.findings().splitlines() == [
+        "write short: exit 0 and nothing on stderr, but out.txt has 4 of 9 bytes",
+        "write short: exit 0 and nothing on stderr, but stdout has 3 of 6 bytes",
+    ]
+    fixed = sweep(target(tmp_path, str(programs / "short_write.fixed")), "write", errnos=("SHORT",))
+    reported, *retried = (attempt.outcome for attempt in fixed.attempts)
+    assert b"No space left" in reported.stderr and all(each.stdout == b"saved\n" for each in retried)
 
 
 def test_who_backs_off_gives_up_and_who_sleeps_for_ever_does_not(programs: Path, tmp_path: Path) -> None:

@@ -83,6 +83,34 @@ def test_names_that_another_run_would_not_know_again_leave_the_site() -> None:
     ]
 
 
+def test_only_what_can_come_up_short_does() -> None:
+    def counts(*hits: Hit) -> list[tuple[str, ...]]:
+        return [fault.rules for fault in planned(*hits, errnos=frozenset({"SHORT"})).faults]
+
+    once = 'read: site eq "aaaaaaaa" then partial[50] when 1'
+    assert counts(hit("read", "aaaaaaaa", kind="file", result=100)) == [
+        (once,),
+        ('read: path eq "$CWD/out" then partial[50] when 1+',),
+    ]
+    assert counts(hit("write", "aaaaaaaa", kind="file", result=9)) == [
+        ('write: site eq "aaaaaaaa" then partial[4] when 1', 'write: path match "$CWD" then deny[enospc] when 2+'),
+    ]
+    pipe = {"path": "pipe:[7]", "kind": "pipe"}
+    assert not counts(hit("write", "aaaaaaaa", result=4096, **pipe))
+    assert len(counts(hit("write", "aaaaaaaa", result=4097, **pipe))) == 2
+    assert len(counts(hit("write", "aaaaaaaa", result=4096, **{**pipe, "fd": 1}))) == 2
+    assert len(counts(hit("read", "aaaaaaaa", result=2, **pipe))) == 2
+    assert not counts(
+        hit("read", "aaaaaaaa", result=1, **pipe),
+        hit("read", "bbbbbbbb", result=-11, **pipe),
+        hit("read", "cccccccc", result=8, path="anon_inode:[eventfd]", kind="anon"),
+        hit("recvfrom", "dddddddd", result=80, path="socket:[8]", kind="datagram"),
+        hit("getrandom", "eeeeeeee", result=256, path=None, fd=None),
+    )
+    random = counts(hit("getrandom", "eeeeeeee", result=300, path=None, fd=None))
+    assert random[0] == ('getrandom: site eq "eeeeeeee" then partial[256] when 1',)
+
+
 def test_what_people_know_comes_first_and_names_the_finding() -> None:
     names = list(dict.fromkeys(fault.name for fault in planned(hit("write", "aaaaaaaa")).faults))
     assert names[:2] == ["ENOSPC", "EIO"] and names[2:] == sorted(names[2:]) and "EDQUOT" in names
