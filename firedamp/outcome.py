@@ -91,7 +91,7 @@ class Strike:
     site: str
     nth: int
     errno: int | None = None
-    effect: str = "suppress"  # suppress | commit | partial | retval | signal | delay
+    effect: str = "suppress"  # suppress | commit | partial | corrupt | poke | retval | signal | delay
     path: str | None = None  # the file behind the name or the descriptor
     stack: tuple[Frame, ...] = ()
     took: bool = True  # false: the program saw another result than the planned one

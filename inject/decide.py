@@ -93,6 +93,15 @@ class Armed:
         return self.dice.random()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """A call under way whose end is awaited. `strike`: its place among those kept."""
+
+    strike: int | None
+    effect: Effect
+    entered: bool = True  # what was due in its memory at the entry took place
+
+
 def arm(index: int, rule: Rule | StraceRule, program: str | None) -> Armed:
     armed = Armed(index=index, rule=rule, program=program and os.path.realpath(program))
     armed.counts_calls = rule.when is not None
@@ -117,8 +126,8 @@ class Decider:
             self.macros["CWD"] = folder
         self.armed: list[Armed] = []
         self.by_number: dict[int, list[Armed]] = {}
-        for index, (rule, program) in enumerate(policy.scoped()):
-            armed = arm(index, rule, program)
+        for index, (rule, scope) in enumerate(policy.scoped()):
+            armed = arm(index, rule, scope.section)
             self.armed.append(armed)
             for name in targets(rule):
                 self.by_number.setdefault(syscalls.get(name).number, []).append(armed)
@@ -126,7 +135,7 @@ class Decider:
         self.later = 0
         self.log: list[str] = []
         self.visits: Counter[str] = Counter()
-        self.pending: dict[int, tuple[int, int | None]] = {}  # tid -> strike, longest result of a partial
+        self.pending: dict[int, Pending] = {}  # by the thread that is in the call
 
     def numbers(self) -> frozenset[int]:
         """The calls that some rule names; under enforce all of them."""
@@ -161,9 +170,13 @@ class Decider:
         pending = self.pending.pop(call.tid, None)
         if pending is None:
             return
-        at, longest = pending
-        took = longest is None or 0 <= result <= longest
-        self.strikes[at] = replace(self.strikes[at], took=took)
+        effect, took = pending.effect, pending.entered
+        if effect.longest is not None:
+            took = 0 <= result <= effect.longest
+        if effect.tampering is not None:
+            took &= effect.tampering.leave(call, syscalls.name(call.number), result)
+        if pending.strike is not None:
+            self.strikes[pending.strike] = replace(self.strikes[pending.strike], took=took)
 
     def report(self) -> DecisionReport:
         return DecisionReport(
@@ -183,24 +196,37 @@ class Decider:
         return in_alias(rule.syscall, view) and holds(rule.expr, view, self.macros)
 
     def _carry_out(self, armed: Armed, view: View, sited: bool) -> Action:
-        effect = DENIED if armed.spent else effect_of(armed.rule, view)
+        effect = DENIED if armed.spent else effect_of(armed.rule, view, armed.fired + 1)
         if effect is None:
-            return PROCEED  # nothing to shorten: the call is as short as the rule wants it
+            return PROCEED  # nothing to shorten, or no data to corrupt
         armed.fired += 1
         if isinstance(armed.rule, Rule) and armed.rule.log:
             self._log(view, "permit" if effect.kind is None else "deny", armed)
-        if effect.kind is not None:
-            self._strike(armed.index, effect, view, sited)
+        strike = None if effect.kind is None else self._strike(armed.index, effect, view, sited)
+        if effect.action.watch or effect.tampering is not None:
+            self._await(view, effect, strike)
         return effect.action
+
+    def _await(self, view: View, effect: Effect, strike: int | None) -> None:
+        """What is due before the call, now; what is due after it, in `leave`, unless it never happens."""
+        call, tampering = view.call, effect.tampering
+        entered = tampering is None or tampering.enter(call)
+        if effect.action.suppress is None:
+            self.pending[call.tid] = Pending(strike=strike, effect=effect, entered=entered)
+        elif tampering is not None:
+            took = entered and tampering.leave(call, view.name, effect.action.suppress)
+            if strike is not None:
+                self.strikes[strike] = replace(self.strikes[strike], took=took)
 
     def _denied_by_default(self, view: View) -> Action:
         self._log(view, "deny", None)
         self._strike(DEFAULT_RULE, DENIED, view, False)
         return DENIED.action
 
-    def _strike(self, rule: int, effect: Effect, view: View, sited: bool) -> None:
+    def _strike(self, rule: int, effect: Effect, view: View, sited: bool) -> int | None:
+        """Its place among those kept."""
         if len(self.strikes) >= MOST_STRIKES:
-            return
+            return None
         if not sited:
             self.visits[view.site] += 1
         call = view.call
@@ -218,8 +244,7 @@ class Decider:
                 took=not effect.action.watch,
             )
         )
-        if effect.action.watch:
-            self.pending[call.tid] = (len(self.strikes) - 1, effect.longest)
+        return len(self.strikes) - 1
 
     def _log(self, view: View, word: str, armed: Armed | None) -> None:
         """systrace's log line, as far as Linux has the same facts."""

@@ -7,11 +7,11 @@ from typing import Final, assert_never
 from firedamp.trace.protocol import Action
 from inject import syscalls
 from inject.attributes import View
-from inject.policy.check import COUNTED, VECTORED
-from inject.policy.model import Ask, Commit, Deny, Partial, Permit, Retval, Rule, StraceRule, Suppress
+from inject.buffers import COUNTED, VECTORED
+from inject.policy.model import Ask, Commit, Corrupt, Deny, Partial, Permit, Retval, Rule, StraceRule, Suppress
+from inject.tamper import Tampering, corrupting, poking, vector
 
 SECOND: Final = 1_000_000_000
-MOST_PARTS: Final = 1024  # UIO_MAXIOV, uio.h
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +22,12 @@ class Effect:
     kind: str | None
     errno: int | None = None
     longest: int | None = None  # of a partial: the result that it may have
+    tampering: Tampering | None = None
 
 
-def effect_of(rule: Rule | StraceRule, view: View) -> Effect | None:
-    """None: a partial that finds nothing to shorten at this call."""
-    return _of_strace(rule, view) if isinstance(rule, StraceRule) else _of_rule(rule, view)
+def effect_of(rule: Rule | StraceRule, view: View, nth: int) -> Effect | None:
+    """`nth`: of the calls that the rule decides. None: there is nothing to shorten, or to corrupt, at this call."""
+    return _of_strace(rule, view) if isinstance(rule, StraceRule) else _of_rule(rule, view, nth)
 
 
 def failure(name: str, number: int) -> Effect:
@@ -44,14 +45,14 @@ def _committed(number: int) -> Effect:
     return Effect(action=Action(replace=-number, watch=True), kind="commit", errno=number)
 
 
-def _of_rule(rule: Rule, view: View) -> Effect | None:
-    effect = _of_verdict(rule, view)
+def _of_rule(rule: Rule, view: View, nth: int) -> Effect | None:
+    effect = _of_verdict(rule, view, nth)
     if effect is None:
         return None
     return _with(effect, rule.signal, rule.delay_entry_ns, rule.delay_exit_ns)
 
 
-def _of_verdict(rule: Rule, view: View) -> Effect | None:
+def _of_verdict(rule: Rule, view: View, nth: int) -> Effect | None:
     match rule.verdict:
         case Permit():
             return Effect(action=Action(), kind=None)
@@ -65,6 +66,9 @@ def _of_verdict(rule: Rule, view: View) -> Effect | None:
             return Effect(action=Action(suppress=value), kind="retval")
         case Partial(count=count):
             return _shortened(view, count)
+        case Corrupt() as verdict:
+            tampering = corrupting(view.call, view.name, verdict, nth)
+            return None if tampering is None else Effect(action=Action(watch=True), kind="corrupt", tampering=tampering)
         case Ask():
             raise ValueError("`ask` is not carried out; check() refuses it")
     assert_never(rule.verdict)
@@ -81,7 +85,11 @@ def _of_strace(rule: StraceRule, view: View) -> Effect:
         effect = failure(view.name, number)
     elif rule.retval is not None:
         effect = Effect(action=Action(suppress=rule.retval), kind="retval")
-    return _with(effect, rule.signal, rule.delay_enter_ns, rule.delay_exit_ns)
+    effect = _with(effect, rule.signal, rule.delay_enter_ns, rule.delay_exit_ns)
+    tampering = poking(view.call, rule.poke_enter, rule.poke_exit)
+    if tampering is None:
+        return effect
+    return replace(effect, action=replace(effect.action, watch=True), kind=effect.kind or "poke", tampering=tampering)
 
 
 def _with(effect: Effect, signal: int | None, entry_ns: int, exit_ns: int) -> Effect:
@@ -105,10 +113,7 @@ def _shortened(view: View, count: int) -> Effect | None:
 
 def _first_part(view: View, count: int) -> Effect | None:
     """Of a vector: its first part that is not empty, by the plain call (struct iovec: address, length)."""
-    call = view.call
-    raw = call.memory(call.arguments[1], 16 * min(call.arguments[2], MOST_PARTS))
-    words = [int.from_bytes(raw[at : at + 8], "little") for at in range(0, len(raw) - len(raw) % 16, 8)]
-    parts = [(address, length) for address, length in zip(words[::2], words[1::2], strict=True) if length]
+    parts = vector(view.call, view.call.arguments[1], view.call.arguments[2])
     if not parts or sum(length for _, length in parts) <= count:
         return None
     address, length = parts[0]

@@ -88,6 +88,9 @@ class StoppedCall:
     def memory(self, address: int, size: int) -> bytes:
         return ptrace.read_memory(self.tid, address, size)
 
+    def poke(self, address: int, data: bytes) -> int:
+        return ptrace.write_memory(self.tid, address, data)
+
     def descriptor_path(self, fd: int) -> str | None:
         return _link(f"/proc/{self.tid}/fd/{fd}")
 

@@ -45,6 +45,7 @@ class Call(Protocol):
     def tid(self) -> int: ...
     def string(self, address: int, limit: int = 4096) -> bytes: ...
     def memory(self, address: int, size: int) -> bytes: ...  # may be shorter at the end of a mapping
+    def poke(self, address: int, data: bytes) -> int: ...  # at this stop, or in `leave`; bytes written, 0 for none
     def descriptor_path(self, fd: int) -> str | None: ...  # readlink of /proc/PID/fd/N; None when it is not open
     def descriptor_flags(self, fd: int) -> int: ...  # the open flags (octal `flags:` of fdinfo); 0 when unknown
     def folder(self) -> str: ...  # current working folder

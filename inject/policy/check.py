@@ -1,17 +1,19 @@
 """What is well written but not carried out is refused here, never ignored; what is legal but surprising gets a note."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from typing import NoReturn
 
 from firedamp.errors import PolicyError
 from inject import syscalls
+from inject.buffers import CORRUPTIBLE, COUNTED, VECTORED
 from inject.policy import names
 from inject.policy.model import (
-    ATTRIBUTES,
+    INDEXED,
     And,
     Ask,
     Child,
     Condition,
+    Corrupt,
     Expr,
     Not,
     Note,
@@ -27,14 +29,7 @@ from inject.policy.model import (
 )
 from inject.policy.strace import selected
 
-# call -> index of the argument that holds the count; through a vector: the calls that take one
-COUNTED = {"read": 2, "write": 2, "pread64": 2, "pwrite64": 2, "recvfrom": 2, "sendto": 2, "sendfile": 3} | {
-    "copy_file_range": 4,
-    "splice": 4,
-    "tee": 2,
-    "getrandom": 1,
-}
-VECTORED = {"readv": "read", "writev": "write", "preadv": "pread64", "pwritev": "pwrite64"}
+UNDONE = ("uid", "uname", "gid", "argv", "sockdom", "socktype", "pidname", "signame", "cmd", "prot", "flags", "string")
 
 
 def check(policy: Policy) -> Policy:
@@ -90,24 +85,27 @@ def _check_rule(policy: Policy, rule: Rule) -> None:
         if used:
             _refuse(policy, f"`{word}` is understood but not carried out yet", rule.span)
     for condition in conditions(rule.expr):
-        if not ATTRIBUTES[condition.attribute]:
+        if condition.attribute in UNDONE:
             _refuse(
                 policy, f"the attribute `{condition.attribute}` is understood but not carried out yet", condition.span
             )
-        if condition.index and condition.attribute not in ("filename", "path", "fd"):
-            _refuse(
-                policy,
-                f"{condition.attribute}[{condition.index}]: only filename, path and fd have several",
-                condition.span,
-            )
-    if isinstance(rule.verdict, Partial):
-        _check_partial(policy, rule)
+        if condition.index and condition.attribute not in INDEXED:
+            message = f"{condition.attribute}[{condition.index}]: only {', '.join(INDEXED)} have several"
+            _refuse(policy, message, condition.span)
+    match rule.verdict:
+        case Partial():
+            _check_touched(policy, rule, {*COUNTED, *VECTORED}, "partial: {} has no count that could be made shorter")
+        case Corrupt():
+            _check_touched(policy, rule, CORRUPTIBLE, "corrupt: {} neither reads nor writes data in its memory")
+        case _:
+            pass
 
 
-def _check_partial(policy: Policy, rule: Rule) -> None:
-    without = [name for name in targets(rule) if name not in COUNTED and name not in VECTORED]
-    if len(without) == len(targets(rule)) and without:
-        _refuse(policy, f"partial: {rule.syscall} has no count that could be made shorter", rule.span)
+def _check_touched(policy: Policy, rule: Rule, touched: Set[str], message: str) -> None:
+    """Some call of the rule's must be among those that its action can touch."""
+    calls = targets(rule)
+    if calls and not touched & {*calls}:
+        _refuse(policy, message.format(rule.syscall), rule.span)
 
 
 def _notes(rule: Rule | StraceRule) -> Iterator[Note]:

@@ -33,7 +33,7 @@ TOKEN: Final = re.compile(
       |(?P<NEWLINE>\n)
       |(?P<STRING>"(?:[^"\\\n]|\\[^\n])*")
       |(?P<NUMBER>-?[0-9]+(?:\.[0-9]+(?!\.))?[A-Za-z]*)
-      |(?P<WORD>%?%?[A-Za-z_][A-Za-z0-9_]*(?:-[A-Za-z0-9_%]+)*)
+      |(?P<WORD>%?%?[A-Za-z_][A-Za-z0-9_]*(?:-[A-Za-z0-9_%]+)*(?:@64)?)
       |(?P<MARK>->|\.\.|!=|[][(){}:,=<>+])""",
     re.VERBOSE,
 )

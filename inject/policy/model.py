@@ -1,7 +1,7 @@
 """The nodes of a policy: values only. Where they stood in the text is kept, and is no part of their equality."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final
 
@@ -28,20 +28,12 @@ class Operator(StrEnum):
     RE = "re"  # POSIX ERE, unanchored
 
 
-# attribute -> is it carried out? The others are systrace's and are only understood.
-ATTRIBUTES: Final = {
-    "filename": True,
-    "path": True,
-    "fd": True,
-    "oflags": True,
-    "mode": True,
-    "site": True,
-    "caller": True,
-    "sockaddr": True,
-} | dict.fromkeys(
-    ("uid", "uname", "gid", "argv", "sockdom", "socktype", "pidname", "signame", "cmd", "prot", "flags", "string"),
-    False,
+# systrace's, and three of ours: path, site, caller
+ATTRIBUTES: Final = (
+    *("filename", "path", "fd", "oflags", "mode", "site", "caller", "sockaddr", "uid", "uname", "gid", "argv"),
+    *("sockdom", "socktype", "pidname", "signame", "cmd", "prot", "flags", "string"),
 )
+INDEXED: Final = ("filename", "path", "fd", "uid", "uname", "gid", "string")  # a call may have several
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +106,14 @@ class Partial:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Corrupt:
+    """The call happens, and `count` bytes of its data are other ones: of what it read, or of what it writes."""
+
+    count: int
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retval:
     value: int
 
@@ -123,7 +123,7 @@ class Ask:
     pass
 
 
-Verdict = Permit | Deny | Suppress | Commit | Partial | Retval | Ask
+Verdict = Permit | Deny | Suppress | Commit | Partial | Corrupt | Retval | Ask
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +185,14 @@ class Selection:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Poke:
+    """@argN=HEX: these bytes are written where the call's argument N, from 1, points to."""
+
+    argument: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StraceRule:
     """inject=SET:... or fault=SET:..., for exactly the calls that it names."""
 
@@ -197,6 +205,8 @@ class StraceRule:
     syscall: str | None = None
     delay_enter_ns: int = 0
     delay_exit_ns: int = 0
+    poke_enter: tuple[Poke, ...] = ()
+    poke_exit: tuple[Poke, ...] = ()
     when: When | None = None
     span: Span = field(default=START, compare=False, repr=False)
 
@@ -224,6 +234,17 @@ Item = Rule | StraceRule | Section | Child
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The processes that a rule is for: of a section's program, or of those that it started, one clause in another."""
+
+    section: str | None = None
+    children: tuple[str, ...] = ()  # the programs of the clauses, outermost first
+
+
+EVERYWHERE: Final = Scope()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     items: tuple[Item, ...] = ()
     source: str = field(default="<policy>", compare=False)
@@ -233,25 +254,31 @@ class Policy:
         """In the order in which they are tried; their indexes are what strikes and counts speak of."""
         return tuple(rule for rule, _ in self.scoped())
 
-    def scoped(self) -> Iterator[tuple[Rule | StraceRule, str | None]]:
-        """Each rule with the program that it is for; None for every program."""
-        program = None
+    def scoped(self) -> Iterator[tuple[Rule | StraceRule, Scope]]:
+        """Each rule with the processes that it is for."""
+        scope = EVERYWHERE
         for item in self.items:
             match item:
                 case Section():
-                    program = item.program
+                    scope = Scope(section=item.program)
                 case Child():
-                    yield from _scoped(item)
+                    yield from _scoped(item, scope)
                 case _:
-                    yield item, program
+                    yield item, scope
+
+    @property
+    def detached(self) -> tuple[str, ...]:
+        """The programs that are not interfered with."""
+        return tuple(item.program for item in self.items if isinstance(item, Section) and item.detached)
 
 
-def _scoped(child: Child) -> Iterator[tuple[Rule | StraceRule, str | None]]:
+def _scoped(child: Child, outer: Scope) -> Iterator[tuple[Rule | StraceRule, Scope]]:
+    scope = replace(outer, children=(*outer.children, child.program))
     for item in child.rules:
         if isinstance(item, Child):
-            yield from _scoped(item)
+            yield from _scoped(item, scope)
         else:
-            yield item, child.program
+            yield item, scope
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,9 @@ def members(name: str) -> tuple[str, ...] | None:
     """The system calls that a rule's name stands for; empty for a BSD call that Linux lacks; None if unknown."""
     if name.startswith("%"):
         return syscalls.in_class(name[1:]) or None
+    if name.endswith("@64"):  # strace's way to name one call of one ABI: no family
+        bare = name.removesuffix("@64")
+        return (bare,) if bare in syscalls.table() else None
     for names in (syscalls.families(), syscalls.bsd()):
         if name in names:
             return names[name]

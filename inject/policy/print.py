@@ -14,6 +14,7 @@ from inject.policy.model import (
     Child,
     Commit,
     Condition,
+    Corrupt,
     Deny,
     Expr,
     Item,
@@ -21,6 +22,7 @@ from inject.policy.model import (
     Or,
     Partial,
     Permit,
+    Poke,
     Policy,
     Retval,
     Rule,
@@ -103,6 +105,8 @@ def _verdict(verdict: Verdict) -> str:
             return f"commit[{_errno(verdict.errno)}]"
         case Partial():
             return f"partial[{verdict.count}]"
+        case Corrupt():
+            return f"corrupt[{verdict.count}] seed {verdict.seed}"
         case Retval():
             return f"retval[{verdict.value}]"
         case Ask():
@@ -158,9 +162,17 @@ def _strace(rule: StraceRule) -> str:
         parts.append(f"delay_enter={names.duration(rule.delay_enter_ns)}")
     if rule.delay_exit_ns:
         parts.append(f"delay_exit={names.duration(rule.delay_exit_ns)}")
+    if rule.poke_enter:
+        parts.append(f"poke_enter={_pokes(rule.poke_enter)}")
+    if rule.poke_exit:
+        parts.append(f"poke_exit={_pokes(rule.poke_exit)}")
     if rule.when:
         parts.append(f"when={_when(rule.when)}")
     return ":".join(parts)
+
+
+def _pokes(pokes: tuple[Poke, ...]) -> str:
+    return ",".join(f"@arg{poke.argument}={poke.data.hex()}" for poke in pokes)
 
 
 def _errno(number: int) -> str:

@@ -1,7 +1,7 @@
 """strace's inject and fault expressions, as people type them: text to StraceRule, and its calls.
 
-Copied: the grammar of strace(1), -e inject. Differs, and docs say so: `close` is carried out before it fails, several
-expressions for one call are all tried in order, poke_enter and poke_exit are refused.
+Copied: the grammar of strace(1), -e inject. Differs, and docs say so: `close` is carried out before it fails, and
+several expressions for one call are all tried in order.
 """
 
 import re
@@ -11,10 +11,17 @@ from firedamp.errors import PolicyError
 from inject import syscalls
 from inject.policy import names
 from inject.policy.ere import extended
-from inject.policy.model import START, Selection, Span, StraceRule, When
+from inject.policy.model import START, Poke, Selection, Span, StraceRule, When
 
 LONGEST: Final = 2**63  # of a retval: long
-KEYS: Final = ("error", "retval", "signal", "syscall", "delay_enter", "delay_exit", "when")
+KEYS: Final = (
+    *("error", "retval", "signal", "syscall", "delay_enter", "delay_exit"),
+    *("poke_enter", "poke_exit", "when"),
+)
+STRANGE: Final = frozenset(  # to fault=, which knows error= and when= alone
+    ("retval", "signal", "syscall", "delay_enter_ns", "delay_exit_ns", "poke_enter", "poke_exit")
+)
+POKED_BYTES: Final = 1024  # strace's own limit on the data for one argument
 LARGEST_COUNT: Final = 65535  # strace keeps `when` in 16 bits
 FAULT_ERRNO: Final = 38  # fault= without error= is ENOSYS, strace(1)
 
@@ -89,12 +96,10 @@ class _Expression:
     def check(self, fields: dict[str, object], offset: int) -> None:
         if "error" in fields and "retval" in fields:
             self.refuse("error= and retval= exclude each other", offset)
-        strange = {"retval", "signal", "syscall", "delay_enter_ns", "delay_exit_ns"} & fields.keys()
-        if fields["fault"] and strange:
+        if fields["fault"] and STRANGE & fields.keys():
             self.refuse("fault= takes error= and when= alone; write inject= for the others", 0)
-        effects = {"error", "retval", "signal", "syscall", "delay_enter_ns", "delay_exit_ns"} & fields.keys()
-        if not effects and not fields["fault"]:
-            self.refuse("nothing to do: add error=, retval=, signal=, syscall=, delay_enter= or delay_exit=", offset)
+        if not fields["fault"] and not (STRANGE | {"error"}) & fields.keys():
+            self.refuse(f"nothing to do: add {'=, '.join(KEYS[:-2])}= or {KEYS[-2]}=", offset)
 
     def selections(self, text: str, offset: int) -> tuple[bool, tuple[Selection, ...]]:
         inverted = text.startswith("!")
@@ -139,17 +144,31 @@ class _Expression:
             case "when":
                 wrong = f"{value!r} is no window; write F, F+, F+S, F..L or F..L+S, with 1 <= F <= L <= {LARGEST_COUNT}"
                 return key, self.known(parse_when(value), wrong, offset)
+            case "poke_enter" | "poke_exit":
+                return key, self.pokes(value, offset)
             case _:
                 return key, self.harmless(value, offset)
 
     def check_key(self, key: str, offset: int) -> None:
-        if key in ("poke_enter", "poke_exit"):
-            self.refuse(f"{key} is understood but not carried out: firedamp changes no memory of a target", offset)
         if key not in KEYS:
             self.refuse(f"{key!r} is no part of an inject expression{syscalls.close_to(key, KEYS)}", offset)
 
     def known(self, value: object, wrong: str, offset: int) -> object:
         return self.refuse(wrong, offset) if value is None else value
+
+    def pokes(self, text: str, offset: int) -> tuple[Poke, ...]:
+        kept: dict[int, Poke] = {}
+        for part in text.split(","):
+            found = re.fullmatch(rf"@arg([1-6])=((?:[0-9a-fA-F]{{2}}){{1,{POKED_BYTES}}})", part)
+            if found is None:
+                rule = f"write @argN=HEX with N from 1 to 6 and pairs of hexadecimal digits, {POKED_BYTES} at most"
+                self.refuse(f"{part!r} is no poke; {rule}", offset)
+            number = int(found[1])
+            if number in kept:
+                self.refuse(f"@arg{number} stands here twice; leave one", offset)
+            kept[number] = Poke(argument=number, data=bytes.fromhex(found[2]))
+            offset += len(part) + 1
+        return tuple(kept.values())
 
     def harmless(self, value: str, offset: int) -> str:
         if value not in syscalls.table():

@@ -127,7 +127,7 @@ REFUSED = [
     ("inject=write:error=EIO:when=65536", 1, 29, "is no window"),
     ("inject=write:error=EIO:when=3..2", 1, 29, "is no window"),
     ("inject=write:retval=0:syscall=write", 1, 31, "without side effects"),
-    ("inject=write:poke_enter=@arg1=00", 1, 14, "not carried out"),
+    ("inject=write:poke_enter=@arg7=00", 1, 25, "N from 1 to 6"),
     ("fault=write:signal=15", 1, 1, "write inject= for the others"),
     ("read: deny\n  inject=write:error=ENOSPCC", 2, 22, "did you mean ENOSPC?"),
 ]
