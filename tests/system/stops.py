@@ -1,6 +1,7 @@
 """Run as a script, prints JSON.
 
     python stops.py compare EVERY LIMIT COMMAND [ARGUMENT...]   stacks at system calls, against libunwind's
+    python stops.py time LIMIT COMMAND [ARGUMENT...]            what a stack and its digest cost, seen before
     python stops.py crash COMMAND [ARGUMENT...]                 the stack at the first deadly signal, with names
 
 A process of its own, since only the tracer may wait for a tracee and a test runner has threads.
@@ -10,12 +11,13 @@ import ctypes
 import ctypes.util
 import json
 import os
+import statistics
 import sys
 import time
 from collections.abc import Callable
 
 from firedamp.symbols import resolve
-from firedamp.unwind import Unwinder
+from firedamp.unwind import Unwinder, site_digest
 
 PTRACE_TRACEME, PTRACE_GETREGS, PTRACE_SETOPTIONS, PTRACE_SYSCALL = 0, 12, 0x4200, 24
 OPTIONS = 1 | 0x100000  # TRACESYSGOOD, EXITKILL
@@ -143,6 +145,22 @@ def compare(every: int, limit: int, command: list[str]) -> object:
     return {"compared": compared, "distinct": len(seen), **times, "different": different}
 
 
+def cost(limit: int, command: list[str]) -> object:
+    unwinder = Unwinder()
+    taken: list[float] = []
+    seen: set[str] = set()
+
+    def at_stop(pid: int, registers: dict[int, int], read: Callable[[int, int], bytes], signal: int) -> None:
+        began = time.perf_counter()
+        digest = site_digest("call", unwinder.stack(pid, registers, read, DEPTH))
+        if digest in seen and len(taken) < limit:
+            taken.append(time.perf_counter() - began)
+        seen.add(digest)
+
+    trace(command, at_stop)
+    return {"hot_us": round(1e6 * statistics.median(taken), 2), "stacks": len(taken), "distinct": len(seen)}
+
+
 def crash(command: list[str]) -> object:
     unwinder = Unwinder()
     found: list[object] = []
@@ -160,5 +178,7 @@ if __name__ == "__main__":
     match sys.argv[1:]:
         case ["compare", every, limit, *command]:
             print(json.dumps(compare(int(every), int(limit), command)))
+        case ["time", limit, *command]:
+            print(json.dumps(cost(int(limit), command)))
         case ["crash", *command]:
             print(json.dumps(crash(command)))
