@@ -128,7 +128,8 @@ class Bench:
     """Runs one target again and again, each time from the same bytes. A context manager: it owns a worker process.
 
     `command` stands in for the target's own (with argv[0]); `scratch` is where the private copy lies; `workdir` is
-    what is copied; an `executor` that is given stays the caller's. UsageError: `setup` fails, or the input has no
+    what is copied; an `executor` that is given stays the caller's; `variables` may be set at any time, and are added to
+    the environment of the next runs. UsageError: `setup` fails, or the input has no
     way into the program.
     """
 
@@ -145,6 +146,7 @@ class Bench:
         self.target = target
         self.build = build
         self.command = command or _command(target, build)
+        self.variables: Mapping[str, str] = {}
         self._source = workdir or target.workdir or target.root
         self._scratch = scratch
         self._lent = executor
@@ -228,7 +230,7 @@ class Bench:
     def _execution(self, argv: tuple[str, ...], streams: Streams) -> Execution:
         return Execution(
             argv=argv,
-            environment=tuple(self.environment().items()),
+            environment=tuple({**self.environment(), **self.variables}.items()),
             folder=self.room.path,
             stdin=self._file(streams.stdin),
             stdout=self._file(streams.stdout),

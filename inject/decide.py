@@ -6,7 +6,8 @@ the next ones have the call. Under inject what no rule decides is permitted; und
 Counting. `when`, `after` and `probability` go by the calls that match the rule's filter, over the whole run, every
 process and thread together, whether an earlier rule decided them or not: `when 3` is the third such call. A strace
 expression counts as strace does: for each thread and each system call by itself. `limit` and `once` go by the calls
-that the rule decided; a permit that has used up its limit denies.
+that the rule decided; a permit that has used up its limit denies. A rule on malloc counts allocations, and what it
+decides holds for each system call by which malloc tries to serve the same one.
 """
 
 import os
@@ -15,18 +16,20 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from errno import EPERM
+from errno import ENOMEM, EPERM
 from typing import Final
 
 from firedamp.injector import Mode
 from firedamp.outcome import Strike
 from firedamp.trace.protocol import PROCEED, Action, Call
 from inject import syscalls
+from inject.allocation import Allocation, Allocations, concerns
 from inject.attributes import View, is_nameless
-from inject.effect import Effect, effect_of
+from inject.effect import Effect, effect_of, failure
 from inject.match import holds
 from inject.policy.check import check, conditions, targets
 from inject.policy.model import Permit, Policy, Rule, StraceRule
+from inject.policy.names import ALLOCATION
 
 MOST_STRIKES: Final = 200  # kept of one run, with their stacks; all are counted. A program that retries makes millions
 MOST_LOG_LINES: Final = 10_000
@@ -57,6 +60,7 @@ class Armed:
     matched: int = 0
     fired: int = 0
     by_site: bool = False
+    of_allocations: bool = False
     counts_calls: bool = False  # every matching call must be counted, also where an earlier rule decides
     dice: random.Random | None = None
 
@@ -107,6 +111,7 @@ def arm(index: int, rule: Rule | StraceRule, program: str | None) -> Armed:
     armed.counts_calls = rule.when is not None
     if isinstance(rule, Rule):
         armed.by_site = any(condition.attribute == "site" for condition in conditions(rule.expr))
+        armed.of_allocations = rule.syscall == ALLOCATION
         armed.counts_calls |= rule.after is not None or rule.chance is not None
         armed.dice = random.Random(rule.chance.seed) if rule.chance else None
     return armed
@@ -131,6 +136,7 @@ class Decider:
             self.armed.append(armed)
             for name in targets(rule):
                 self.by_number.setdefault(syscalls.get(name).number, []).append(armed)
+        self.allocations = Allocations() if concerns(policy) else None
         self.strikes: list[Strike] = []
         self.later = 0
         self.log: list[str] = []
@@ -147,23 +153,33 @@ class Decider:
     def enter(self, call: Call) -> Action:
         if "CWD" not in self.macros:
             self.macros["CWD"] = call.folder()
-        self.later += bool(self.strikes)
+        allocation = self.allocations.find(call) if self.allocations is not None else None
+        if allocation is not None and allocation.denied:
+            return failure(call.name, ENOMEM).action
         view = View(call)
         decided: Armed | None = None
-        sited = False
+        sited: set[str] = set()
+        concerned = False
         for armed in self.by_number.get(call.number, ()):
+            seen = allocation if armed.of_allocations else view
+            if seen is None or (isinstance(seen, Allocation) and not seen.begins):
+                continue
+            concerned = True
             if decided is not None and not armed.counts_calls:
                 continue
-            if not self._matches(armed, view):
+            if not self._matches(armed, seen):
                 continue
-            if armed.by_site and not sited:
-                self.visits[view.site] += 1
-                sited = True
+            if armed.by_site and seen.site not in sited:
+                self.visits[seen.site] += 1
+                sited.add(seen.site)
             count = armed.count(call)
             if decided is None and armed.due(count):
                 decided = armed
+        self.later += concerned and bool(self.strikes)
         if decided is None:
             return PROCEED if self.mode == "inject" else self._denied_by_default(view)
+        if decided.of_allocations and allocation is not None:
+            return self._fail(decided, allocation, sited)
         return self._carry_out(decided, view, sited)
 
     def leave(self, call: Call, result: int) -> None:
@@ -195,7 +211,16 @@ class Decider:
             return True
         return in_alias(rule.syscall, view) and holds(rule.expr, view, self.macros)
 
-    def _carry_out(self, armed: Armed, view: View, sited: bool) -> Action:
+    def _fail(self, armed: Armed, allocation: Allocation, sited: set[str]) -> Action:
+        armed.fired += 1
+        if isinstance(armed.rule, Rule) and armed.rule.log:
+            self._log(allocation, "deny", armed)
+        effect = failure(allocation.call.name, ENOMEM)
+        self._strike(armed.index, effect, allocation, sited)
+        allocation.deny()
+        return effect.action
+
+    def _carry_out(self, armed: Armed, view: View, sited: set[str]) -> Action:
         effect = DENIED if armed.spent else effect_of(armed.rule, view, armed.fired + 1)
         if effect is None:
             return PROCEED  # nothing to shorten, or no data to corrupt
@@ -220,14 +245,14 @@ class Decider:
 
     def _denied_by_default(self, view: View) -> Action:
         self._log(view, "deny", None)
-        self._strike(DEFAULT_RULE, DENIED, view, False)
+        self._strike(DEFAULT_RULE, DENIED, view, set())
         return DENIED.action
 
-    def _strike(self, rule: int, effect: Effect, view: View, sited: bool) -> int | None:
+    def _strike(self, rule: int, effect: Effect, view: View, sited: set[str]) -> int | None:
         """Its place among those kept."""
         if len(self.strikes) >= MOST_STRIKES:
             return None
-        if not sited:
+        if view.site not in sited:
             self.visits[view.site] += 1
         call = view.call
         self.strikes.append(

@@ -15,9 +15,10 @@ from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
 from firedamp.run import Bench
 from firedamp.target import Build
-from inject import sweep
+from inject import allocation, sweep
 from inject.clean import Clean, observe
 from inject.faulted import faulted
+from inject.policy import parse
 from inject.schedule import Schedule, schedule
 from inject.sweep import Plan, Selection
 from inject.sweeping import Sweeping
@@ -49,6 +50,7 @@ class FaultEngine:
         """Clean runs, then one under the policy; a difference that a further clean run shows as well does not count."""
         policy = reproducer.payload.decode("utf-8", "surrogateescape")
         with Bench(reproducer.target, build) as bench:
+            bench.variables = allocation.variables(parse(policy), bench.environment())
             clean = observe(bench)
             return faulted(bench, clean, policy)[0]
 

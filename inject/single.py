@@ -19,6 +19,7 @@ from firedamp.target import Target
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution, Interceptor
 from firedamp.trace.terminal import foreground_group, keys_for_the_program
+from inject import allocation
 from inject.decide import DEFAULT_RULE, MOST_STRIKES, Decider, DecisionReport
 from inject.learn import Learner, Observed, grown
 from inject.policy import Note, Policy, lint, parse, unparse, unparse_rule
@@ -31,7 +32,7 @@ def run_once(target: Target, parts: tuple[Part, ...], *, in_place: bool, mode: M
     """One run under all parts. PolicyError for a mistake in a part, UsageError when the program cannot be started."""
     policies = [parse(text, source) for source, text in parts]
     policy = joined(policies)
-    with Stage(target, in_place=in_place) as stage:
+    with Stage(target, policy, in_place=in_place) as stage:
         outcome, report = stage.run(Decider(policy, mode, folder=stage.folder))
     assert isinstance(report, DecisionReport)
     strikes = tuple(replace(strike, stack=resolve_stack(strike.stack)) for strike in report.strikes)
@@ -49,7 +50,7 @@ def learn(target: Target, policy: Part, *, in_place: bool) -> Lesson:
     """As run_once, except that what the policy leaves open is permitted, and added to it."""
     source, text = policy
     parsed = parse(text, source)
-    with Stage(target, in_place=in_place) as stage:
+    with Stage(target, parsed, in_place=in_place) as stage:
         outcome, report = stage.run(Learner(parsed, folder=stage.folder))
     assert isinstance(report, Observed)
     macros = {"CWD": stage.folder} | {name: os.environ[name] for name in ("HOME",) if name in os.environ}
@@ -99,11 +100,13 @@ def joined(policies: list[Policy]) -> Policy:
 class Stage:
     """Where the program runs: here, with our environment and streams, or in a private copy of the target's folder.
 
-    A context manager; `folder` is the working folder, `foreign` what could not be seen of the run.
+    With the environment that the policy needs. A context manager; `folder` is the working folder, `foreign` what could
+    not be seen of the run.
     """
 
-    def __init__(self, target: Target, *, in_place: bool) -> None:
+    def __init__(self, target: Target, policy: Policy, *, in_place: bool) -> None:
         self.target = target
+        self.policy = policy
         self.in_place = in_place
         self.folder = str(Path.cwd())
         self.foreign: tuple[str, ...] = ()
@@ -112,6 +115,7 @@ class Stage:
     def __enter__(self) -> "Stage":
         if not self.in_place:
             self._bench = self._stack.enter_context(Bench(self.target, None))
+            self._bench.variables = allocation.variables(self.policy, self._bench.environment())
             self.folder = str(self._bench.room.path)
         return self
 
@@ -126,7 +130,7 @@ class Stage:
         group = foreground_group()
         execution = Execution(
             argv=self.target.command,
-            environment=tuple(os.environ.items()),
+            environment=tuple({**os.environ, **allocation.variables(self.policy, os.environ)}.items()),
             folder=Path(self.folder),
             inherit_streams=True,
             group=group,

@@ -42,7 +42,7 @@ FAMILIES = {
     "truncate": ("truncate", "ftruncate", "fallocate"),
     "dup": ("dup", "dup2", "dup3"),
     "getdents": ("getdents", "getdents64"),
-    "memory": ("brk", "mmap", "mremap", "mprotect", "madvise"),
+    "memory": ("malloc", "brk", "mmap", "mremap", "mprotect", "madvise"),
     "process": ("fork", "vfork", "clone", "clone3", "execve", "execveat", "wait4", "waitid", "pipe", "pipe2"),
     "setuid": ("setuid", "setreuid", "setresuid"),
     "setgid": ("setgid", "setregid", "setresgid"),

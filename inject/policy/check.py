@@ -1,6 +1,7 @@
 """What is well written but not carried out is refused here, never ignored; what is legal but surprising gets a note."""
 
 from collections.abc import Iterator, Set
+from errno import ENOMEM
 from typing import NoReturn
 
 from firedamp.errors import PolicyError
@@ -14,6 +15,7 @@ from inject.policy.model import (
     Child,
     Condition,
     Corrupt,
+    Deny,
     Expr,
     Not,
     Note,
@@ -92,6 +94,8 @@ def _check_rule(policy: Policy, rule: Rule) -> None:
         if condition.index and condition.attribute not in INDEXED:
             message = f"{condition.attribute}[{condition.index}]: only {', '.join(INDEXED)} have several"
             _refuse(policy, message, condition.span)
+    if rule.syscall == names.ALLOCATION:
+        _check_allocation(policy, rule)
     match rule.verdict:
         case Partial():
             _check_touched(policy, rule, {*COUNTED, *VECTORED}, "partial: {} has no count that could be made shorter")
@@ -106,6 +110,18 @@ def _check_touched(policy: Policy, rule: Rule, touched: Set[str], message: str) 
     calls = targets(rule)
     if calls and not touched & {*calls}:
         _refuse(policy, message.format(rule.syscall), rule.span)
+
+
+def _check_allocation(policy: Policy, rule: Rule) -> None:
+    """An allocation fails in one way only, and there is nothing to see of it but who asks."""
+    if not isinstance(rule.verdict, Deny) or rule.verdict.errno not in (None, ENOMEM):
+        _refuse(policy, "malloc: an allocation can only fail with ENOMEM; write deny[enomem]", rule.span)
+    if rule.signal is not None or rule.delay_entry_ns or rule.delay_exit_ns:
+        _refuse(policy, "malloc: an allocation takes no signal and no delay; name brk, mmap or mremap", rule.span)
+    for condition in conditions(rule.expr):
+        if condition.attribute not in ("site", "caller"):
+            message = f"malloc: an allocation has no {condition.attribute}; only site and caller can be tested"
+            _refuse(policy, message, condition.span)
 
 
 def _notes(rule: Rule | StraceRule) -> Iterator[Note]:

@@ -6,6 +6,8 @@ from typing import Final
 
 from inject import syscalls
 
+ALLOCATION: Final = "malloc"  # no system call: an allocation of the C library, whatever it asks of the kernel
+ALLOCATING: Final = ("brk", "mmap", "mremap")
 NANOSECONDS: Final = {"s": 1_000_000_000, "ms": 1_000_000, "us": 1_000, "ns": 1}
 LONGEST_DELAY_NS: Final = 86_400 * NANOSECONDS["s"]  # a day: beyond it a typing error is likelier than a wish
 
@@ -17,6 +19,8 @@ def members(name: str) -> tuple[str, ...] | None:
     if name.endswith("@64"):  # strace's way to name one call of one ABI: no family
         bare = name.removesuffix("@64")
         return (bare,) if bare in syscalls.table() else None
+    if name == ALLOCATION:
+        return ALLOCATING
     for names in (syscalls.families(), syscalls.bsd()):
         if name in names:
             return names[name]
@@ -28,7 +32,7 @@ def unknown_call(name: str) -> str:
     if name.startswith("%"):
         labels = sorted("%" + label for label in syscalls.classes())
         return f"{name} is no class of system calls{syscalls.close_to(name, labels)}"
-    known = {*syscalls.table(), *syscalls.families(), *syscalls.bsd()}
+    known = {ALLOCATION, *syscalls.table(), *syscalls.families(), *syscalls.bsd()}
     return f"{name!r} is no system call of x86-64 Linux{syscalls.close_to(name, known)}"
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from firedamp.errors import PolicyError
-from inject.policy import parse
+from inject.policy import check, parse
 
 LONG = "9" * 5000
 DEEP = "(" * 60
@@ -37,6 +37,7 @@ REFUSED = [
     ("%: deny", 1, 1, "means nothing here"),
     ('open: filname eq "x" then deny', 1, 7, "did you mean filename?"),
     ("open: True then deny", 1, 7, "'True' is no attribute"),
+    ("mallok: deny", 1, 1, "did you mean malloc?"),
     # filters
     ('open: filename "x" then deny', 1, 16, "expected an operator (eq, neq"),
     ('open: filename is "x" then deny', 1, 16, "expected an operator"),
@@ -140,3 +141,27 @@ def test_a_malformed_policy_is_refused_at_its_place(text: str, line: int, column
     assert fragment in refused.value.message
     assert (refused.value.line, refused.value.column) == (line, column)
     assert str(refused.value).startswith(f"p:{line}:{column}: ")
+
+
+ALLOCATIONS = [
+    ("read: deny\nmalloc: true then deny[eio]", 2, 1, "an allocation can only fail with ENOMEM"),
+    ("malloc: true then retval[0]", 1, 1, "an allocation can only fail with ENOMEM"),
+    ("malloc: true then permit", 1, 1, "write deny[enomem]"),
+    ("malloc: deny delay[1s]", 1, 1, "no signal and no delay"),
+    ("malloc: deny signal[SIGUSR1]", 1, 1, "no signal and no delay"),
+    ('malloc: site eq "0" and path eq "/x" then deny', 1, 25, "an allocation has no path"),
+]
+
+
+@pytest.mark.parametrize(("text", "line", "column", "fragment"), ALLOCATIONS)
+def test_an_allocation_fails_in_one_way_only(text: str, line: int, column: int, fragment: str) -> None:
+    with pytest.raises(PolicyError) as refused:
+        check(parse(text, source="p"))
+    assert fragment in refused.value.message
+    assert (refused.value.line, refused.value.column) == (line, column)
+
+
+def test_an_allocation_is_selected_by_its_caller_and_counted() -> None:
+    for text in ('malloc: caller "f" then deny', "malloc: deny[enomem] when 3+", "malloc: deny probability 0.5 log"):
+        policy = parse(text)
+        assert check(policy) == policy
