@@ -93,6 +93,7 @@ class Strike:
     errno: int | None = None
     effect: str = "suppress"  # suppress | commit | partial | corrupt | poke | retval | signal | delay
     path: str | None = None  # the file behind the name or the descriptor
+    fd: int | None = None  # of a call on one
     stack: tuple[Frame, ...] = ()
     took: bool = True  # false: the program saw another result than the planned one
 

@@ -265,6 +265,7 @@ class Decider:
                 errno=effect.errno,
                 effect=effect.kind or "permit",
                 path=view.path(),
+                fd=view.descriptor(),
                 stack=view.stack,
                 took=not effect.action.watch,
             )

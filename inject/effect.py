@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, replace
 from errno import ENOSYS, EPERM
+from signal import Signals
+from socket import MSG_NOSIGNAL
 from typing import Final, assert_never
 
 from firedamp.trace.protocol import Action
@@ -12,6 +14,7 @@ from inject.policy.model import Ask, Commit, Corrupt, Deny, Partial, Permit, Ret
 from inject.tamper import Tampering, corrupting, poking, vector
 
 SECOND: Final = 1_000_000_000
+SENDS: Final = frozenset({"sendto", "sendmsg", "sendmmsg"})  # whose flags are those of send(2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,11 +33,20 @@ def effect_of(rule: Rule | StraceRule, view: View, nth: int) -> Effect | None:
     return _of_strace(rule, view) if isinstance(rule, StraceRule) else _of_rule(rule, view, nth)
 
 
-def failure(name: str, number: int) -> Effect:
-    """The call fails as Linux fails it: close(2) releases its descriptor early, so it is carried out first."""
-    fact = syscalls.get(name).find_errno(number)
-    commits = name == "close" or (fact is not None and fact.effect == "commit")
-    return _committed(number) if commits else _suppressed(number)
+def failure(view: View, number: int) -> Effect:
+    """The call fails as Linux fails it: close(2) releases its descriptor early, so it is carried out first; and who
+    writes where nobody reads gets a signal as well."""
+    fact = view.syscall.find_errno(number)
+    commits = view.name == "close" or (fact is not None and fact.effect == "commit")
+    effect = _committed(number) if commits else _suppressed(number)
+    if fact is None or fact.signal is None or _wants_no_signal(view):
+        return effect
+    return replace(effect, action=replace(effect.action, signal=getattr(Signals, fact.signal)))
+
+
+def _wants_no_signal(view: View) -> bool:
+    index = view.syscall.find_index("flags") if view.name in SENDS else None
+    return index is not None and bool(view.call.arguments[index] & MSG_NOSIGNAL)
 
 
 def _suppressed(number: int) -> Effect:
@@ -57,7 +69,7 @@ def _of_verdict(rule: Rule, view: View, nth: int) -> Effect | None:
         case Permit():
             return Effect(action=Action(), kind=None)
         case Deny(errno=number):
-            return failure(view.name, number or EPERM)
+            return failure(view, number or EPERM)
         case Suppress(errno=number):
             return _suppressed(number)
         case Commit(errno=number):
@@ -82,7 +94,7 @@ def _of_strace(rule: StraceRule, view: View) -> Effect:
         action = Action(syscall=syscalls.get(rule.syscall).number, replace=value)
         effect = Effect(action=action, kind="retval" if number is None else "suppress", errno=number)
     elif number is not None:
-        effect = failure(view.name, number)
+        effect = failure(view, number)
     elif rule.retval is not None:
         effect = Effect(action=Action(suppress=rule.retval), kind="retval")
     effect = _with(effect, rule.signal, rule.delay_enter_ns, rule.delay_exit_ns)
@@ -95,7 +107,12 @@ def _of_strace(rule: StraceRule, view: View) -> Effect:
 def _with(effect: Effect, signal: int | None, entry_ns: int, exit_ns: int) -> Effect:
     if signal is None and not entry_ns and not exit_ns:
         return effect
-    action = replace(effect.action, signal=signal, delay_entry_s=entry_ns / SECOND, delay_exit_s=exit_ns / SECOND)
+    action = replace(
+        effect.action,
+        signal=signal or effect.action.signal,
+        delay_entry_s=entry_ns / SECOND,
+        delay_exit_s=exit_ns / SECOND,
+    )
     kind = effect.kind or ("signal" if signal is not None else "delay")
     return replace(effect, action=action, kind=kind)
 

@@ -50,6 +50,7 @@ class ErrnoFact:
     when: str = ""
     effect: str = "suppress"  # suppress | commit
     lasting: bool = False
+    signal: str | None = None  # that comes with it
     witness: str = "man"  # man | kernel FILE | provoked
 
 
@@ -250,6 +251,7 @@ def _fact(label: str, by_name: bool, text: str, row: Mapping[str, Any]) -> Errno
         when=row.get("when", defaults["when"].get(text, "")),
         effect=row.get("effect", "suppress"),
         lasting=row.get("lasting", text in defaults["lasting"]),
+        signal=row.get("signal"),
         witness=row.get("witness", "man"),
     )
 

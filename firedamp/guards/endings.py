@@ -1,5 +1,6 @@
 """Endings that are no crash by themselves: exit inside a harness, and signals that no other guard knows."""
 
+from errno import EPIPE
 from signal import Signals
 
 from firedamp.finding import Detection, Severity
@@ -12,6 +13,7 @@ from firedamp.outcome import Exited, Fatal, Killed, Outcome
 HARNESS_ENTRY = "LLVMFuzzerTestOneInput"
 OURS = frozenset({Signals.SIGKILL, Signals.SIGXFSZ, Signals.SIGXCPU})  # our limits on time, output and memory
 FROM_OUTSIDE = frozenset({Signals.SIGHUP, Signals.SIGINT, Signals.SIGTERM})  # somebody ended the program
+STANDARD = range(3)  # descriptors that whoever starts the program has chosen
 NAMED = HARDWARE - {Signals.SIGTRAP} | {Signals.SIGABRT}  # other guards speak, where the processor or abort raised it
 
 
@@ -42,6 +44,8 @@ def judge_signal(outcome: Outcome) -> tuple[Detection, ...]:
     fatal = decisive_fatal(outcome)
     if any(strike.effect == "signal" for strike in outcome.strikes):
         return ()  # we sent one: what came of it is not the program's own doing
+    if outcome.strikes and _ends_a_filter(outcome, fatal):
+        return ()
     if fatal is not None:
         return () if _is_named(fatal) else _signal(fatal.signal, fatal)
     match outcome.ending:
@@ -51,6 +55,15 @@ def judge_signal(outcome: Outcome) -> tuple[Detection, ...]:
             return _signal(number, None)
         case _:
             return ()
+
+
+def _ends_a_filter(outcome: Outcome, fatal: Fatal | None) -> bool:
+    """SIGPIPE is how a filter is meant to end when nobody reads its output. Its own pipes and sockets are its own
+    business."""
+    if Signals.SIGPIPE not in (fatal.signal if fatal is not None else None, getattr(outcome.ending, "signal", None)):
+        return False
+    broken = [strike for strike in outcome.strikes if strike.errno == EPIPE]
+    return bool(broken) and all(strike.fd in STANDARD for strike in broken)
 
 
 def _is_named(fatal: Fatal) -> bool:

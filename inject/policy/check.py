@@ -1,7 +1,7 @@
 """What is well written but not carried out is refused here, never ignored; what is legal but surprising gets a note."""
 
 from collections.abc import Iterator, Set
-from errno import ENOMEM
+from errno import ENOMEM, EPIPE
 from typing import NoReturn
 
 from firedamp.errors import PolicyError
@@ -131,6 +131,9 @@ def _notes(rule: Rule | StraceRule) -> Iterator[Note]:
     if isinstance(rule, StraceRule):
         if rule.error is not None and set(selected(rule)) & {"close"}:
             message = "unlike strace, an injected close releases the descriptor, as Linux does; suppress[...] would not"
+            yield Note(message=message, span=rule.span)
+        if rule.error == EPIPE and rule.signal is None:
+            message = "unlike strace, an injected EPIPE brings its SIGPIPE, as Linux does; suppress[epipe] comes alone"
             yield Note(message=message, span=rule.span)
         return
     yield from _mixed(rule.expr)

@@ -3,13 +3,16 @@
 import os
 import pickle
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from firedamp import guards
 from firedamp.outcome import Exited, Killed
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution, Trace
@@ -133,6 +136,24 @@ def test_partial_is_a_genuine_short_write(bench: Bench, write: str) -> None:
     assert [(strike.effect, strike.took) for strike in report.strikes] == [("partial", True)]
     trace, report = bench.python('write: path match "*/out" then partial[10]', program)
     assert trace.outcome.stdout == b"10\n" and report.fired == (0,)
+
+
+def test_a_broken_pipe_brings_its_signal_unless_the_call_asks_for_none(bench: Bench) -> None:
+    trace, report = bench.run('write: fd eq "1" then deny[epipe]', "cat", "in.txt")
+    assert trace.outcome.ending == Killed(signal=signal.SIGPIPE) and report.strikes[0].fd == 1
+    assert guards.judge(replace(trace.outcome, strikes=report.strikes)) == ()  # so a filter is meant to end
+    trace, _ = bench.run('write: fd eq "1" then suppress[epipe]', "cat", "in.txt")
+    assert status(trace) == 1 and b"Broken pipe" in trace.outcome.stderr
+    program = (
+        "import signal, socket; signal.signal(signal.SIGPIPE, signal.SIG_DFL); "
+        "a, b = socket.socketpair(); a.send(b'x', %s)"
+    )
+    trace, _ = bench.python("sendto: true then deny[epipe]", program % "socket.MSG_NOSIGNAL")
+    assert status(trace) == 1 and b"BrokenPipeError" in trace.outcome.stderr
+    trace, report = bench.python("inject=sendto:error=EPIPE", program % 0)
+    assert trace.outcome.ending == Killed(signal=signal.SIGPIPE)
+    (found,) = guards.judge(replace(trace.outcome, strikes=report.strikes))
+    assert found.kind == "signal-SIGPIPE"
 
 
 def test_partial_is_a_genuine_short_read(bench: Bench) -> None:

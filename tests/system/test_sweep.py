@@ -83,6 +83,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("unchecked_write", "silent-success", "save", ("write",)),
         ("short_read", "silent-success", "load", ("read",)),
         ("short_write", "silent-success", "save", ("write",)),
+        ("broken_pipe", "signal-SIGPIPE", "ask", ("write", "sendto")),
         ("swallowed_read", "swallowed-error", "main", ("read",)),
         ("rewrite_in_place", "wrong-state", "main", ("write", "fsync", "open", "rename", "unlink")),
         ("ignored_setuid", "privilege", "main", ("setuid",)),
