@@ -155,7 +155,7 @@ class Decider:
             self.macros["CWD"] = call.folder()
         allocation = self.allocations.find(call) if self.allocations is not None else None
         if allocation is not None and allocation.denied:
-            return failure(call.name, ENOMEM).action
+            return failure(View(call), ENOMEM).action
         view = View(call)
         decided: Armed | None = None
         sited: set[str] = set()
@@ -215,7 +215,7 @@ class Decider:
         armed.fired += 1
         if isinstance(armed.rule, Rule) and armed.rule.log:
             self._log(allocation, "deny", armed)
-        effect = failure(allocation.call.name, ENOMEM)
+        effect = failure(View(allocation.call), ENOMEM)
         self._strike(armed.index, effect, allocation, sited)
         allocation.deny()
         return effect.action
