@@ -70,6 +70,7 @@ def run(
             stack.callback(attempts.close)  # its processes end with it, whatever happens here
         for attempt in attempts:
             campaign.take(attempt)
+    campaign.recall(progress.recalled)
     if not job.stopping():
         campaign.shrink(_shrink_s(job) if shrink_s is None else shrink_s)
     return campaign.summary(time.monotonic() - started)
@@ -110,6 +111,13 @@ class _Campaign:
             self._keep(attempt, found, None)
         elif not detections and attempt.reproducer.kind is Payload.INPUT:
             self._explain(attempt)
+
+    def recall(self, names: tuple[str, ...]) -> None:
+        """Findings of runs that this one goes on with are this one's, too; they are known, not new."""
+        for name in names:
+            finding = self.store.find(name)
+            if finding is not None:
+                self.seen.setdefault(name, finding)
 
     def _keep(self, attempt: Attempt, found: dict[str, Detection], confirmation: Confirmation | None) -> None:
         unsettled = {name for name in found if not self._settled(name)}

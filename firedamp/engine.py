@@ -30,8 +30,10 @@ class Progress:
     corpus: int = 0
     sites: int = 0
     kinds: int = 0  # of faults, over all sites: errnos and what else is done to a call
-    planned: int = 0  # faults; each one is done, skipped or left
+    planned: int = 0  # faults; each one is done, taken over, skipped or left
     done: int = 0
+    taken_over: int = 0  # done by an earlier run that this one goes on with
+    recalled: tuple[str, ...] = ()  # findings of that run, by identity
     skips: dict[str, int] = field(default_factory=dict)  # reason -> faults
     complete: bool = False
     notes: list[str] = field(default_factory=list)  # what a person must know: vacuous rules, lost confinement
@@ -39,7 +41,7 @@ class Progress:
     @property
     def left(self) -> int:
         """Faults that were neither executed nor skipped for a reason."""
-        return self.planned - self.done - sum(self.skips.values())
+        return self.planned - self.done - self.taken_over - sum(self.skips.values())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """The engine of faults: sweeps a command's sites and errnos, and replays one policy beside a clean run.
 
 Job.options: `errnos` and `syscalls` (tuples of names; empty: all; a system call may be a family or a %class), `startup`
-(bool: also strike while the dynamic loader works, before the program's first instruction).
+(bool: also strike while the dynamic loader works, before the program's first instruction), `resume` (bool: what an
+earlier sweep of the same command ran is not run again).
 """
 
 import os
@@ -18,6 +19,7 @@ from firedamp.target import Build
 from inject import allocation, sweep
 from inject.clean import Clean, observe
 from inject.faulted import faulted
+from inject.journal import Journal, key, subject
 from inject.policy import parse
 from inject.schedule import Schedule, schedule
 from inject.sweep import Plan, Selection
@@ -37,12 +39,15 @@ class FaultEngine:
             clean = observe(bench)
             made = _plan(bench, clean, selection)
             progress.notes.extend(clean.noted)
-            todo = schedule(made.faults, made.skips)
-            _begin(progress, made, todo, selection)
+            journal = stack.enter_context(_journal(job, bench))
+            todo = schedule(made.faults, made.skips, journal.tried)
+            todo.take_over(journal.known, key)
+            _begin(progress, made, todo, selection, journal)
             for ran in Sweeping(job=job, progress=progress, schedule=todo, clean=clean).run(bench, stack):
                 if ran.attempt is not None:
                     progress.done += 1
                     yield ran.attempt
+                journal.append(ran.fault, ran.record)  # when its findings are in the store
             assert progress.left >= 0, progress
             progress.complete = progress.left == 0
 
@@ -100,11 +105,23 @@ def _words(job: Job, key: str) -> tuple[str, ...]:
     return tuple(str(word) for word in value)
 
 
-def _begin(progress: Progress, plan: Plan, todo: Schedule, selection: Selection) -> None:
+def _journal(job: Job, bench: Bench) -> Journal:
+    return Journal(
+        job.results.absolute() / job.target.name,
+        subject(job.target, _program(bench), job.results.absolute()),
+        resume=job.options.get("resume") is True,
+    )
+
+
+def _begin(progress: Progress, plan: Plan, todo: Schedule, selection: Selection, journal: Journal) -> None:
     progress.sites = plan.sites
     progress.kinds = len({fault.name for fault in plan.faults})
     progress.planned = todo.planned
+    progress.taken_over = todo.taken_over
     progress.skips = todo.skips
+    progress.recalled = tuple(dict.fromkeys(name for record in journal.known.values() for name in record.findings))
+    if journal.note:
+        progress.notes.append(f"the sweep {journal.note}")
     if not plan.faults:
         narrowed = "; --errno and --syscall leave nothing" if selection.errnos or selection.syscalls else ""
         progress.notes.append(f"no site was reached after the start-up: nothing could be made to fail{narrowed}")

@@ -8,7 +8,7 @@ executed, skipped for a reason, or left. Several threads may ask at a time.
 
 import threading
 from collections import Counter, deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -56,10 +56,11 @@ def ordered(faults: Iterable[Fault], tried: Collection[str] = ()) -> list[Fault]
 
 @dataclass(slots=True)
 class Schedule:
-    """`planned` and `skips` are counts of all faults: what is neither executed nor skipped is left."""
+    """`planned`, `skips` and `taken_over` count faults: what is not executed and in neither of these is left."""
 
     todo: deque[Fault]
     planned: int = 0
+    taken_over: int = 0  # executed by an earlier sweep that this one goes on with
     skips: Counter[str] = field(default_factory=Counter)
     later: dict[Moment, int] = field(default_factory=dict)  # of single faults that were run
     hung: set[str] = field(default_factory=set)  # sites
@@ -98,6 +99,18 @@ class Schedule:
             self.later[moment(fault)] = record.later
         elif record.hung and record.findings:
             self.hung.add(fault.hit.site)
+
+    def take_over(self, known: Mapping[str, Record], key: Callable[[Fault], str]) -> None:
+        """What an earlier run showed; each such fault needs no run of its own. Before the first is taken."""
+        todo = deque[Fault]()
+        for fault in self.todo:
+            record = known.get(key(fault))
+            if record is None:
+                todo.append(fault)
+                continue
+            self._learn(fault, record)
+            self.taken_over += record.result is Result.STRUCK
+        self.todo = todo
 
     def _first(self) -> Fault | None:
         """The first that is worth a run now; what is not worth any is skipped on the way."""

@@ -22,6 +22,7 @@ from firedamp.cli import options
     metavar="TIME",
     help="Stop after so long; new sites come first, and each site once before any a second time.",
 )
+@click.option("--resume", is_flag=True, help="Go on where an earlier sweep of this command stopped.")
 @click.option("--runs", type=click.IntRange(1), help="Stop after so many runs.")
 @options.new_only
 @options.streams
@@ -34,6 +35,7 @@ def command(
     syscalls: tuple[str, ...],
     startup: bool,
     time_s: float | None,
+    resume: bool,
     runs: int | None,
     new_only: bool,
     as_json: bool,
@@ -49,7 +51,8 @@ def command(
     \b
     firedamp sweep -- cp a b
     firedamp sweep --setup 'seq 100 > a' --errno ENOSPC --errno EIO -- sort -o b a
-    firedamp sweep --budget 10m -- make           # what is new first, and the line at the end says what was left
+    firedamp sweep --budget 10m -- make           # what is new first; the last line says what was left
+    firedamp sweep --resume -- make               # and goes on there, also after Ctrl-C or a kill
     """
     import os
 
@@ -69,7 +72,7 @@ def command(
             runs=runs,
             seed=seed or 0,
             workers=workers or len(os.sched_getaffinity(0)),
-            options={"errnos": sweep.errnos, "syscalls": sweep.syscalls, "startup": startup},
+            options={"errnos": sweep.errnos, "syscalls": sweep.syscalls, "startup": startup, "resume": resume},
             stopping=interruption.stopping,
         )
         progress, summary = run(session, job)

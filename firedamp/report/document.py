@@ -82,13 +82,14 @@ def of_fuzz(progress: Progress, summary: Summary) -> dict[str, Any]:
 
 
 def of_sweep(progress: Progress, summary: Summary, root: Path) -> dict[str, Any]:
-    """faults = runs + skipped + left; `executions` also counts runs whose fault did not strike, which are skips."""
+    """faults = runs + taken_over + skipped + left; `executions` also counts runs whose fault did not strike."""
     skips: Mapping[str, int] = progress.skips
     return {
         "runs": progress.done,
         "executions": progress.executions,
         "sites": progress.sites,
         "faults": progress.planned,
+        "taken_over": progress.taken_over,
         "left": progress.left,
         "skipped": sum(skips.values()),
         "skips": dict(skips),

@@ -19,12 +19,14 @@ def progress_line(name: str, progress: Progress, found: int, now_s: float, budge
 
 
 def closing_line(progress: Progress, summary: Summary) -> str:
-    """Its numbers add up: planned = executed + skipped + left."""
+    """Its numbers add up: planned = executed + taken over + skipped + left."""
     skipped = sum(progress.skips.values())
     parts = [f"{progress.done:,} executed", f"{skipped:,} skipped"]
-    if progress.skips:
+    if progress.taken_over:
+        parts.insert(1, f"{progress.taken_over:,} taken over")
+    if skipped:
         parts[-1] += f" ({', '.join(f'{reason}: {count:,}' for reason, count in progress.skips.items() if count)})"
-    parts.append(f"{progress.left:,} left" if progress.left else "none left")
+    parts.append(f"{progress.left:,} left (--resume goes on there)" if progress.left else "none left")
     return (
         f"{count(progress.sites, 'site')} x {count(progress.kinds, 'errno')}: {progress.planned:,} faults planned, "
         f"{', '.join(parts)}; {count(len(summary.findings), 'finding')}, {len(summary.new)} new, "

@@ -161,7 +161,8 @@ def test_what_is_counted_adds_up_and_the_users_files_stay(tmp_path: Path) -> Non
     assert progress.complete and progress.sites >= 5 and progress.skips["start-up of the dynamic loader"] > 10
     assert progress.executions == progress.done == len(swept.attempts)
     assert progress.planned == progress.done + sum(progress.skips.values()) and progress.left == 0
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt"] and (tmp_path / "in.txt").read_text() == LINES
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.txt", "results"]
+    assert (tmp_path / "in.txt").read_text() == LINES
     assert all(attempt.outcome.strikes for attempt in swept.attempts)
 
 

@@ -139,7 +139,7 @@ def test_the_closing_line_of_a_sweep_adds_up() -> None:
     line = closing_line(progress, Summary(wall_s=312.0, benign=3))
     assert line == (
         "12 sites x 9 errnos: 640 faults planned, 200 executed, 310 skipped (start-up of the dynamic loader: 300, "
-        "not reached: 10), 130 left; 0 findings, 0 new, 0 hints, 3 benign; 210 runs in 5 min"
+        "not reached: 10), 130 left (--resume goes on there); 0 findings, 0 new, 0 hints, 3 benign; 210 runs in 5 min"
     )
     planned, executed, skipped, *reasons, left = (
         int(word) for word in re.findall(r"(\d+)(?= faults| executed| skipped|[,)]| left)", line.split(";")[0])
