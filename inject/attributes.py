@@ -161,16 +161,17 @@ class View:
         return kind_of(target) if target is not None else None
 
 
-def facts(call: Call) -> CallFacts:
-    """What decides which errnos could really happen at this call."""
-    view = View(call)
+def facts(view: View, *, caught: bool, unrestarted: bool, timed: bool) -> CallFacts:
+    """What decides which errnos could really happen at this call, with what handlers.py knows."""
     flags = view.open_flags or 0
     name = view.path() if view.opens else None
     return CallFacts(
         open_flags=flags,
         descriptor_kind=view.descriptor_kind,
         nonblocking=bool(flags & os.O_NONBLOCK),
-        catches_signals=call.handles_signals(),
+        catches_signals=caught,
+        unrestarted=unrestarted,
+        timed=timed,
         creates=bool(flags & os.O_CREAT) and name is not None and not Path(name).exists(),
     )
 

@@ -15,6 +15,7 @@ from firedamp.outcome import Frame, Refusal
 from firedamp.trace.protocol import Action, Call
 from inject import syscalls
 from inject.attributes import View, facts, is_nameless
+from inject.handlers import RT_SIGACTION, SETSOCKOPT, Handlers
 from inject.syscalls import CallFacts, ErrnoFact, Tier
 
 MOST_HITS: Final = 200_000  # of one run; find /usr/share makes 50,000
@@ -30,6 +31,8 @@ FCNTL: Final = {
 # futex(2): only these wait, and only who waits is interrupted. WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2
 FUTEX_WAITS: Final = frozenset({0, 6, 9, 11, 13})
 FUTEX_COMMAND: Final = 0x7F
+COMMANDED: Final = frozenset({"fcntl", "futex", "getrandom"})  # whose second argument decides
+WHOLE_RANDOM: Final = 256  # getrandom(2): up to so many bytes are never cut by a signal handler
 CHANGES: Final = re.compile(r"(mkdir|mknod|unlink|rename|link|symlink)(at2?)?|rmdir|truncate|creat")
 STREAM_TABLES: Final = {"unix": 6, "tcp": 9, "tcp6": 9}  # /proc/PID/net/TABLE -> the column of the inode
 WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
@@ -72,6 +75,7 @@ class Census:
         self.refusals: dict[Refusal, None] = {}
         self.known: dict[tuple[str, CallFacts, int], tuple[ErrnoFact, ...]] = {}
         self.sockets: dict[str, str] = {}  # socket:[INODE] -> kind
+        self.handlers = Handlers()
         self.dropped = 0
 
     def numbers(self) -> frozenset[int]:
@@ -79,17 +83,20 @@ class Census:
             call.number
             for call in syscalls.table().values()
             if any(fact.tier is Tier.ENVIRONMENT for fact in call.errnos)
-        )
+        ) | {RT_SIGACTION, SETSOCKOPT}
 
     def enter(self, call: Call) -> Action:
         view = View(call)
+        tells = self.handlers.enter(call)
+        if call.number == RT_SIGACTION:
+            return WATCH if tells else Action()
         self.visits[view.site] += 1
         if len(self.hits) >= MOST_HITS:
             self.dropped += 1
             return Action()
         self.stacks.setdefault(view.site, view.stack)
         self.pending[call.tid] = len(self.hits)
-        known = facts(call)
+        known = self._facts(view)
         self.hits.append(
             Hit(
                 syscall=view.name,
@@ -106,6 +113,7 @@ class Census:
         return WATCH
 
     def leave(self, call: Call, result: int) -> None:
+        self.handlers.leave(call, result)
         at = self.pending.pop(call.tid, None)
         if at is None:
             return
@@ -117,13 +125,18 @@ class Census:
         hits = tuple(replace(hit, result=self.results.get(at)) for at, hit in enumerate(self.hits))
         return Report(hits=hits, stacks=self.stacks, refusals=tuple(self.refusals), dropped=self.dropped)
 
+    def _facts(self, view: View) -> CallFacts:
+        caught, unrestarted = self.handlers.interrupts(view.call)
+        timed = bool(self.handlers.timed) and (view.path() or "") in self.handlers.timed
+        return facts(view, caught=caught, unrestarted=unrestarted, timed=timed)
+
     def _errnos(self, view: View, known: CallFacts) -> tuple[ErrnoFact, ...]:
         name = view.name
         if name == "close" and not (view.open_flags or 0) & os.O_ACCMODE:
             return ()  # what close reports are writes that failed
         if is_nameless(view):
             name = "fstat"
-        command = view.call.arguments[1] if name in ("fcntl", "futex") else 0
+        command = view.call.arguments[1] if name in COMMANDED else 0
         key = (name, known, command)
         if key not in self.known:
             self.known[key] = tuple(fact for fact in syscalls.plausible(name, known) if fits(name, command, fact))
@@ -154,6 +167,8 @@ def fits(name: str, command: int, fact: ErrnoFact) -> bool:
             return command in FCNTL.get(fact.name, ())
         case "futex":
             return command & FUTEX_COMMAND in FUTEX_WAITS
+        case "getrandom":
+            return fact.name != "EINTR" or command > WHOLE_RANDOM
     return True
 
 

@@ -1,7 +1,7 @@
 """From the verdict of a rule to the Action of the tracer: what Linux itself would do when it fails this call so."""
 
 from dataclasses import dataclass, replace
-from errno import ENOSYS, EPERM
+from errno import EINTR, ENOSYS, EPERM
 from signal import Signals
 from socket import MSG_NOSIGNAL
 from typing import Final, assert_never
@@ -14,6 +14,8 @@ from inject.policy.model import Ask, Commit, Corrupt, Deny, Partial, Permit, Ret
 from inject.tamper import Tampering, corrupting, poking, vector
 
 SECOND: Final = 1_000_000_000
+SLEEPS: Final = {"nanosleep": (0, 1), "clock_nanosleep": (2, 3)}  # -> indexes of what is asked for, and what remains
+TIMER_ABSTIME: Final = 1  # linux/time.h
 SENDS: Final = frozenset({"sendto", "sendmsg", "sendmmsg"})  # whose flags are those of send(2)
 
 
@@ -39,9 +41,22 @@ def failure(view: View, number: int) -> Effect:
     fact = view.syscall.find_errno(number)
     commits = view.name == "close" or (fact is not None and fact.effect == "commit")
     effect = _committed(number) if commits else _suppressed(number)
+    if number == EINTR and view.name in SLEEPS:
+        return replace(effect, tampering=_unslept(view))
     if fact is None or fact.signal is None or _wants_no_signal(view):
         return effect
     return replace(effect, action=replace(effect.action, signal=getattr(Signals, fact.signal)))
+
+
+def _unslept(view: View) -> Tampering | None:
+    """Interrupted at once: what remains, a struct timespec, is all of what was asked for."""
+    request, remains = SLEEPS[view.name]
+    call = view.call
+    absolute = view.name == "clock_nanosleep" and call.arguments[1] & TIMER_ABSTIME
+    asked = call.memory(call.arguments[request], 16)
+    if absolute or not call.arguments[remains] or len(asked) < 16:
+        return None
+    return Tampering(exit=((call.arguments[remains], asked),))
 
 
 def _wants_no_signal(view: View) -> bool:

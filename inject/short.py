@@ -7,7 +7,7 @@ a disk takes less only where no more room is left, so that the next write fails.
 
 from typing import Final
 
-from inject.census import Hit
+from inject.census import WHOLE_RANDOM, Hit
 
 NAME: Final = "short"
 READS: Final = frozenset({"read", "readv", "pread64", "preadv", "recvfrom"})
@@ -15,7 +15,6 @@ WRITES: Final = frozenset({"write", "writev", "pwrite64", "pwritev", "sendto"})
 COPIES: Final = frozenset({"sendfile", "copy_file_range", "splice", "tee"})  # "may write fewer bytes than requested"
 STREAMS: Final = frozenset({"file", "pipe", "socket", "tty"})
 PIPE_BUF: Final = 4096  # pipe(7)
-WHOLE_RANDOM: Final = 256  # getrandom(2): up to so many bytes are never cut by a signal handler
 
 
 def short_count(hit: Hit) -> int | None:

@@ -24,6 +24,7 @@ STARTUP, TEXT, SAME = "start-up of the dynamic loader", "the program's own text"
 INTERPRETER: Final = "start-up of the interpreter"
 COMMON: Final = ("ENOSPC", "EIO", "EACCES", "ENOMEM", "EMFILE")  # a finding is named after the first that shows it
 FRAMES_SHOWN: Final = 4
+BURST: Final = 3  # signals in a row; nobody is interrupted for ever, but who tries again must do so each time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,9 @@ class Planner:
         deny = f"deny[{fact.name.lower()}]"
         once = f'{hit.syscall}: site eq "{hit.site}" then {deny} when {hit.nth}'
         yield Fault(hit=hit, name=fact.name, lasting=False, rules=(once,))
+        if fact.name == "EINTR":
+            burst = f'{hit.syscall}: site eq "{hit.site}" then {deny} when {hit.nth}..{hit.nth + BURST - 1}'
+            yield Fault(hit=hit, name=fact.name, lasting=True, rules=(burst,))
         rules = tuple(self._lasting(at, fact, deny)) if fact.lasting else ()
         if rules:
             yield Fault(hit=hit, name=fact.name, lasting=True, rules=rules)
@@ -170,7 +174,7 @@ def representatives(ats: list[int]) -> tuple[int, ...]:
 def policy_text(fault: Fault, command: tuple[str, ...], stack: tuple[Frame, ...]) -> str:
     """The reproducer: a policy of its own, with comments for the person who reads it."""
     hit = fault.hit
-    when = "from there on" if fault.lasting else "once"
+    when = "once" if not fault.lasting else f"{BURST} times" if fault.name == "EINTR" else "from there on"
     does = "comes up short" if fault.name == SHORT else f"fails with {fault.name}"
     lines = [
         HEADER,

@@ -87,6 +87,8 @@ class CallFacts:
     descriptor_kind: str | None = None  # file | folder | pipe | socket | tty | device | anon; None: none or unknown
     nonblocking: bool = False
     catches_signals: bool = False
+    unrestarted: bool = False  # at least one of its handlers without SA_RESTART
+    timed: bool = False  # a socket that waits only so long: SO_RCVTIMEO or SO_SNDTIMEO
     creates: bool = False  # O_CREAT, and the file is not there yet
 
     def hold(self, when: str) -> bool:
@@ -97,6 +99,10 @@ class CallFacts:
         match word:
             case "signals":
                 return self.catches_signals
+            case "unrestarted":
+                return self.unrestarted
+            case "timed":
+                return self.timed
             case "nonblocking":
                 return self.nonblocking
             case "creates":
@@ -240,15 +246,18 @@ def _errnos(label: str) -> tuple[ErrnoFact, ...]:
 def _fact(label: str, by_name: bool, text: str, row: Mapping[str, Any]) -> ErrnoFact:
     defaults = _overlay()["errno"]
     tier = Tier(row.get("tier", Tier.ENVIRONMENT if text in defaults["environment"] else Tier.PROGRAM))
-    if text == "EINTR" and label not in _overlay()["interruptible"]["calls"]:
-        tier = Tier.IMPOSSIBLE
+    when = row.get("when", defaults["when"].get(text, ""))
+    if text == "EINTR":
+        gate = next((word for word, calls in _overlay()["interrupted"].items() if label in calls), None)
+        tier = Tier.IMPOSSIBLE if gate is None else tier
+        when = f"{defaults['interrupted'].get(gate, '')} {when}".strip()
     if not row and not by_name and text in ("ELOOP", "ENAMETOOLONG", "ENOENT", "ENOTDIR"):
         tier = Tier.IMPOSSIBLE  # fchmod, fchown, munmap ... share a page with a call that does look up a name
     return ErrnoFact(
         number=getattr(errno, text),
         name=text,
         tier=tier,
-        when=row.get("when", defaults["when"].get(text, "")),
+        when=when,
         effect=row.get("effect", "suppress"),
         lasting=row.get("lasting", text in defaults["lasting"]),
         signal=row.get("signal"),

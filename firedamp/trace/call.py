@@ -106,8 +106,8 @@ class StoppedCall:
     def program(self) -> str:
         return _link(f"/proc/{self.tid}/exe") or ""
 
-    def handles_signals(self) -> bool:
-        return caught_signals(self.tid) != 0
+    def caught_signals(self) -> int:
+        return caught_signals(self.tid)
 
     def stack(self) -> tuple[Frame, ...]:
         if self._stack is None:

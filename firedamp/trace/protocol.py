@@ -50,7 +50,7 @@ class Call(Protocol):
     def descriptor_flags(self, fd: int) -> int: ...  # the open flags (octal `flags:` of fdinfo); 0 when unknown
     def folder(self) -> str: ...  # current working folder
     def program(self) -> str: ...  # readlink of /proc/PID/exe
-    def handles_signals(self) -> bool: ...  # SigCgt of /proc/PID/status is not empty
+    def caught_signals(self) -> int: ...  # SigCgt of /proc/PID/status: bit n-1 for signal n
     def stack(self) -> tuple[Frame, ...]: ...  # innermost first, raw: without function names
 
 

@@ -30,7 +30,7 @@ class Plan:
                 fd = call.arguments[0]
                 self.notes.append((call.descriptor_path(fd), call.descriptor_flags(fd), call.folder(), call.program()))
             case "signals":
-                self.notes.append(call.handles_signals())
+                self.notes.append(call.caught_signals() != 0)
             case "stack":
                 self.notes.append(call.stack())
             case "ids":

@@ -156,6 +156,18 @@ def test_a_broken_pipe_brings_its_signal_unless_the_call_asks_for_none(bench: Be
     assert found.kind == "signal-SIGPIPE"
 
 
+def test_who_is_woken_up_at_once_has_all_of_the_sleep_before_him(bench: Bench) -> None:
+    program = "\n".join(
+        (
+            "import ctypes; libc = ctypes.CDLL(None); pair = ctypes.c_long * 2",
+            "asked, left = pair(0, 7000000), pair(5, 5)",
+            "print(libc.clock_nanosleep(0, 0, asked, left), *left)",
+        )
+    )
+    trace, report = bench.python("clock_nanosleep: true then deny[eintr] once", program)
+    assert trace.outcome.stdout == b"4 0 7000000\n" and report.strikes[0].took
+
+
 def test_partial_is_a_genuine_short_read(bench: Bench) -> None:
     program = "import os; fd = os.open('in.txt', os.O_RDONLY); print(os.read(fd, 4), os.read(fd, 4))"
     trace, _ = bench.python('read: path match "*/in.txt" then partial[3] once', program)

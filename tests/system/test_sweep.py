@@ -84,6 +84,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("short_read", "silent-success", "load", ("read",)),
         ("short_write", "silent-success", "save", ("write",)),
         ("broken_pipe", "signal-SIGPIPE", "ask", ("write", "sendto")),
+        ("interrupted_read", "silent-success", "collect", ("read",)),
         ("swallowed_read", "swallowed-error", "main", ("read",)),
         ("rewrite_in_place", "wrong-state", "main", ("write", "fsync", "open", "rename", "unlink")),
         ("ignored_setuid", "privilege", "main", ("setuid",)),
@@ -118,6 +119,13 @@ def test_a_short_count_says_how_short_and_of_a_file_it_is_the_last_write(program
     fixed = sweep(target(tmp_path, str(programs / "short_write.fixed")), "write", errnos=("SHORT",))
     reported, *retried = (attempt.outcome for attempt in fixed.attempts)
     assert b"No space left" in reported.stderr and all(each.stdout == b"saved\n" for each in retried)
+
+
+def test_who_is_restarted_is_not_interrupted_and_nobody_is_for_ever(programs: Path, tmp_path: Path) -> None:
+    bad = sweep(target(tmp_path, str(programs / "interrupted_read")), "read", errnos=("EINTR",))
+    assert bad.kinds() == {"silent-success"}
+    good = sweep(target(tmp_path, str(programs / "interrupted_read.fixed")), "read", errnos=("EINTR",))
+    assert good.progress.planned == 0
 
 
 def test_who_backs_off_gives_up_and_who_sleeps_for_ever_does_not(programs: Path, tmp_path: Path) -> None:

@@ -111,6 +111,15 @@ def test_only_what_can_come_up_short_does() -> None:
     assert random[0] == ('getrandom: site eq "eeeeeeee" then partial[256] when 1',)
 
 
+def test_signals_come_once_or_three_times_and_not_for_ever() -> None:
+    interrupted = syscalls.plausible("poll", CallFacts(catches_signals=True))
+    made = planned(hit("poll", "aaaaaaaa", 2, path=None, fd=None, errnos=interrupted), errnos=frozenset({"EINTR"}))
+    once, burst = made.faults
+    assert once.rules == ('poll: site eq "aaaaaaaa" then deny[eintr] when 2',)
+    assert burst.rules == ('poll: site eq "aaaaaaaa" then deny[eintr] when 2..4',) and burst.lasting
+    assert "poll fails with EINTR, 3 times, at hit 2" in policy_text(burst, ("tool",), ())
+
+
 def test_what_people_know_comes_first_and_names_the_finding() -> None:
     names = list(dict.fromkeys(fault.name for fault in planned(hit("write", "aaaaaaaa")).faults))
     assert names[:2] == ["ENOSPC", "EIO"] and names[2:] == sorted(names[2:]) and "EDQUOT" in names
