@@ -14,6 +14,7 @@ from pathlib import Path
 from firedamp import guards, reproducer_file, shrink
 from firedamp.confirm import Confirmation, confirm, serious
 from firedamp.engine import Attempt, Engine, Job, Progress
+from firedamp.errors import UsageError
 from firedamp.finding import Detection, Finding, Severity, Standing, State
 from firedamp.outcome import OutOfMemory, TimedOut
 from firedamp.reproducer import Payload, Reproducer
@@ -192,32 +193,46 @@ class _Campaign:
             file.write(json.dumps(line | {"confirmed": finding.confirmed, "state": finding.state}) + "\n")
 
     def shrink(self, seconds: float) -> None:
-        """Smaller inputs for what is new, an equal share of time for each. The originals stay beside them."""
+        """Smaller inputs and policies for what is new, an equal share of time for each. The originals stay there."""
         ends = time.monotonic() + seconds
         for done, (name, reproducer) in enumerate(self.fresh.items()):
             remaining = min(SHRINK_S, (ends - time.monotonic()) / (len(self.fresh) - done))
             n, m = self.seen[name].confirmed
-            if remaining > 0 and n == m and reproducer.kind is Payload.INPUT:
+            if remaining > 0 and n == m:
                 self._shrink(name, reproducer, remaining)
 
     def _shrink(self, name: str, reproducer: Reproducer, seconds: float) -> None:
         def same(value: bytes) -> bool:
-            outcome = self.engine.replay(replace(reproducer, payload=value), self.job.build)
-            if isinstance(outcome.ending, TimedOut | OutOfMemory):
-                budget.calls = 0  # each try would cost the whole limit
+            try:
+                outcome = self.engine.replay(replace(reproducer, payload=value), self.job.build)
+            except UsageError:
+                return False  # a rule that cannot stand without another one
+            if isinstance(outcome.ending, TimedOut | OutOfMemory) and reproducer.kind is Payload.INPUT:
+                budget.calls = 0  # each try would cost the whole limit, and an input needs many
             return name in serious(outcome, self.job.target.name)
 
         budget = shrink.Budget(calls=SHRINK_CALLS, seconds=seconds, stopping=self.job.stopping)
-        smaller = shrink.shrink(reproducer.payload, same, budget)
+        match reproducer.kind:
+            case Payload.INPUT:
+                smaller = shrink.shrink(reproducer.payload, same, budget)
+            case Payload.POLICY:
+                smaller = shrink.shrink_rules(reproducer.payload, same, budget)
         if smaller != reproducer.payload:
-            finding = self.seen[name]
-            path = reproducer_file.write(
-                replace(reproducer, payload=smaller),
-                self._folder(finding.detection),
-                detection=finding.detection,
-                payload_name="input.min",
-            )
-            self.seen[name] = self.store.set_reproducer(name, path)
+            self._replace(name, replace(reproducer, payload=smaller), reproducer)
+
+    def _replace(self, name: str, smaller: Reproducer, original: Reproducer) -> None:
+        """A smaller input lies beside the original; a smaller policy takes its place."""
+        detection = self.seen[name].detection
+        folder = self._folder(detection)
+        if smaller.kind is Payload.POLICY:
+            reproducer_file.write_atomically(folder / "faults.original.policy", original.payload)
+        path = reproducer_file.write(
+            smaller,
+            folder,
+            detection=detection,
+            payload_name="input.min" if smaller.kind is Payload.INPUT else None,
+        )
+        self.seen[name] = self.store.set_reproducer(name, path)
 
     def summary(self, wall_s: float) -> Summary:
         findings = tuple(self.store.get(name) for name in self.seen)

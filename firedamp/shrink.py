@@ -1,9 +1,11 @@
-"""Bytes to fewer and simpler bytes for which a predicate still holds. Knows nothing of targets or findings.
+"""Bytes to fewer and simpler bytes, and policies to fewer and simpler rules, for which a predicate still holds.
 
-The order is shortlex: fewer bytes first, then smaller bytes from the left. Tiny passes run to a fixpoint. The invariant
-is that `best` satisfies the predicate and never grows in that order. Same value and predicate, same result.
+Knows nothing of targets or findings. For bytes the order is shortlex: fewer bytes first, then smaller bytes from the
+left. Tiny passes run to a fixpoint. The invariant is that `best` satisfies the predicate and never grows in that order.
+Same value and predicate, same result.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -125,3 +127,88 @@ def _sizes(length: int) -> Iterator[int]:
 
 
 PASSES = (_empty, _shorten, _delete, _fill, _lower)
+
+
+LASTING = re.compile(rb"(?m) when (\d+)\+$")  # from that call on
+
+
+def shrink_rules(policy: bytes, predicate: Predicate, budget: Budget | None = None) -> bytes:
+    """A policy to one without a rule to spare: leaving any single one out, the predicate does not hold any more.
+
+    Then a rule that strikes from the k-th call on strikes the k-th alone, where that is enough. Comments stay. Where
+    the budget ends sooner the result satisfies the predicate all the same.
+    """
+    search = _Rules(policy, predicate, budget or Budget())
+    try:
+        before = None
+        while before != search.best:
+            before = search.best
+            _leave_out(search)
+            _strike_once(search)
+    except _Spent:
+        pass
+    return b"".join(search.best)
+
+
+class _Rules:
+    """`best`: the policy in pieces, comments and rules. Each piece is whole lines."""
+
+    def __init__(self, policy: bytes, predicate: Predicate, budget: Budget) -> None:
+        self.best = _pieces(policy)
+        self._predicate = predicate
+        self._budget = budget
+        self._tried = {policy}
+
+    def rules(self) -> list[int]:
+        return [at for at, piece in enumerate(self.best) if not _is_comment(piece)]
+
+    def offer(self, candidate: list[bytes]) -> bool:
+        policy = b"".join(candidate)
+        if policy in self._tried:
+            return False
+        if not self._budget.spend():
+            raise _Spent
+        self._tried.add(policy)
+        if not self._predicate(policy):
+            return False
+        self.best = candidate
+        return True
+
+
+def _leave_out(search: _Rules) -> None:
+    """Half of the rules, a quarter, ..., single ones, until no single one can be left out (ddmin, Zeller 2002)."""
+    size = len(search.rules())
+    while size:
+        start = 0
+        left_out = False
+        while len(rules := search.rules()) > max(1, start):
+            without = set(rules[start : start + size])
+            if len(without) < len(rules) and search.offer(
+                [piece for at, piece in enumerate(search.best) if at not in without]
+            ):
+                left_out = True
+            else:
+                start += size
+        if size > 1 or not left_out:
+            size //= 2
+
+
+def _strike_once(search: _Rules) -> None:
+    for at in search.rules():
+        once = LASTING.sub(rb" when \1", search.best[at])
+        search.offer([*search.best[:at], once, *search.best[at + 1 :]])
+
+
+def _pieces(policy: bytes) -> list[bytes]:
+    """Lines, except that a block in braces or a line that goes on behind a backslash is one piece."""
+    pieces: list[bytes] = []
+    whole = True
+    for line in policy.splitlines(keepends=True):
+        pieces[-1:] = [*pieces[-1:], line] if whole else [pieces[-1] + line]
+        last = pieces[-1]
+        whole = _is_comment(last) or (last.count(b"{") <= last.count(b"}") and not last.rstrip().endswith(b"\\"))
+    return pieces
+
+
+def _is_comment(piece: bytes) -> bool:
+    return not piece.strip() or piece.lstrip().startswith(b"#")

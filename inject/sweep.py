@@ -173,17 +173,17 @@ def representatives(ats: list[int]) -> tuple[int, ...]:
 
 def policy_text(fault: Fault, command: tuple[str, ...], stack: tuple[Frame, ...]) -> str:
     """The reproducer: a policy of its own, with comments for the person who reads it."""
-    hit = fault.hit
-    when = "once" if not fault.lasting else f"{BURST} times" if fault.name == "EINTR" else "from there on"
-    does = "comes up short" if fault.name == SHORT else f"fails with {fault.name}"
-    lines = [
-        HEADER,
-        f"# {' '.join(command)}",
-        f"# {hit.syscall} {does}, {when}, at hit {hit.nth} of site {hit.site}:",
-        *(f"#   {_frame(frame)}" for frame in shown(stack)),
-        *fault.rules,
-    ]
+    lines = [HEADER, f"# {' '.join(command)}", *story(fault, stack)]
     return "\n".join(line if line.isprintable() else ascii(line)[1:-1] for line in lines) + "\n"
+
+
+def story(fault: Fault, stack: tuple[Frame, ...]) -> Iterator[str]:
+    """Its rules under a comment. How long it lasts is left to the rules, which may be made simpler later."""
+    hit = fault.hit
+    does = "comes up short" if fault.name == SHORT else f"fails with {fault.name}"
+    yield f"# {hit.syscall} {does} at hit {hit.nth} of site {hit.site}:"
+    yield from (f"#   {_frame(frame)}" for frame in shown(stack))
+    yield from fault.rules
 
 
 def shown(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:

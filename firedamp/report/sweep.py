@@ -8,6 +8,8 @@ def progress_line(name: str, progress: Progress, found: int, now_s: float, budge
     """`now_s` since the sweep began. The time left is that of the runs, or of the budget where that ends sooner."""
     if not progress.planned:
         return f"{name}: looking for sites"
+    if not progress.left:
+        return f"{name}: {progress.done:,} runs, none left: confirming and shrinking {count(found, 'finding')}"
     line = f"{name}: {progress.done:,} runs, {progress.left:,} left, {found} findings"
     rate = progress.executions / now_s if now_s > 0 else 0.0
     if not rate:

@@ -10,6 +10,7 @@ import pytest
 from firedamp import campaign, reproducer_file
 from firedamp.campaign import Summary
 from firedamp.engine import Attempt, Engine, Job, Progress
+from firedamp.errors import UsageError
 from firedamp.finding import Finding, State
 from firedamp.outcome import Access, Exited, Fatal, Frame, Killed, Outcome
 from firedamp.reproducer import Reproducer
@@ -187,3 +188,26 @@ def test_a_finding_is_on_disk_before_the_next_attempt(tmp_path: Path) -> None:
     engine.before_each = look
     run(tmp_path, engine)
     assert seen == [0, 1, 2]
+
+
+def test_a_policy_loses_the_rules_that_it_does_not_need_and_the_original_stays(tmp_path: Path) -> None:
+    header = b"# firedamp policy 1\n# why\n"
+    needed, spare, lasting = (
+        b"read: true then deny[eio] when 1\n",
+        b"brk: true then deny[enomem] when 1\n",
+        b"when 2+\n",
+    )
+    rest = b"write: true then deny[enospc] "
+
+    def program(policy: bytes) -> Outcome:
+        if spare in policy and needed not in policy:
+            raise UsageError("this rule cannot stand alone")
+        return crash("f") if needed in policy and rest in policy else CLEAN
+
+    engine = Engineered([header + spare + needed + rest + lasting], program)
+    engine.name = "inject"
+    (finding,) = run(tmp_path, engine).findings
+    path = Path(finding.reproducer)
+    assert path.name == "faults.policy" and path.read_bytes() == header + needed + rest + b"when 2\n"
+    assert reproducer_file.read(path).payload == path.read_bytes()
+    assert path.with_name("faults.original.policy").read_bytes() == engine.inputs[0]
