@@ -129,7 +129,7 @@ def _sizes(length: int) -> Iterator[int]:
 PASSES = (_empty, _shorten, _delete, _fill, _lower)
 
 
-LASTING = re.compile(rb"(?m) when (\d+)\+$")  # from that call on
+LASTING = re.compile(rb"(?m) when (\d+)(\+|\.\.\d+)$")  # from that call on, or for some calls
 
 
 def shrink_rules(policy: bytes, predicate: Predicate, budget: Budget | None = None) -> bytes:
