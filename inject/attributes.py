@@ -15,7 +15,7 @@ from typing import Final
 
 from firedamp.outcome import Frame
 from firedamp.trace.protocol import Call
-from inject import syscalls
+from inject import arguments, syscalls
 from inject.syscalls import CallFacts, Kind
 
 AT_FDCWD: Final = -100  # linux/fcntl.h
@@ -59,7 +59,7 @@ class View:
             case "caller":
                 return self.callers
             case _:
-                raise ValueError(f"attribute {attribute!r} is not carried out; check() refuses it")
+                found = arguments.text(self.call, self.syscall, attribute, index or 0)
         return () if found is None else (found,)
 
     @staticmethod
@@ -67,8 +67,14 @@ class View:
         return None if number is None else str(number)
 
     def filename(self, index: int = 0) -> str | None:
-        indexes = self.syscall.indexes(Kind.PATH)
+        indexes = self._names
         return self._named(indexes[index]) if index < len(indexes) else None
+
+    @property
+    def _names(self) -> tuple[int, ...]:
+        """What a symbolic link says is a text; it is looked up when the link is followed, if ever."""
+        indexes = self.syscall.indexes(Kind.PATH)
+        return indexes[1:] if self.name in ("symlink", "symlinkat") else indexes
 
     def path(self, index: int = 0) -> str | None:
         name = self.filename(index)

@@ -8,6 +8,9 @@ process and thread together, whether an earlier rule decided them or not: `when 
 expression counts as strace does: for each thread and each system call by itself. `limit` and `once` go by the calls
 that the rule decided; a permit that has used up its limit denies. A rule on malloc counts allocations, and what it
 decides holds for each system call by which malloc tries to serve the same one.
+
+Of a group (xor) one rule alone decides in each process: where another one of it decided there before, the call is
+denied.
 """
 
 import os
@@ -16,7 +19,7 @@ import random
 import time
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from errno import ENOMEM, EPERM
+from errno import EACCES, ENOMEM, EPERM
 from typing import Final
 
 from firedamp.injector import Mode
@@ -24,18 +27,24 @@ from firedamp.outcome import Strike
 from firedamp.trace.protocol import PROCEED, Action, Call
 from inject import syscalls
 from inject.allocation import Allocation, Allocations, concerns
+from inject.ask import PATIENCE_S, Questions
 from inject.attributes import View, is_nameless
-from inject.effect import Effect, effect_of, failure
+from inject.effect import SECOND, Effect, effect_of, failure
+from inject.lineage import Lineages, lineages, real_scope
 from inject.match import holds
+from inject.permission import may
 from inject.policy.check import check, conditions, targets
-from inject.policy.model import Permit, Policy, Rule, StraceRule
+from inject.policy.model import ATTRIBUTES, EVERYWHERE, Ask, Identity, Permit, Policy, Rule, Scope, StraceRule
 from inject.policy.names import ALLOCATION
+from inject.users import Person, compares, find_group, find_user, person, real_ids
 
 MOST_STRIKES: Final = 200  # kept of one run, with their stacks; all are counted. A program that retries makes millions
 MOST_LOG_LINES: Final = 10_000
 UNENFORCED: Final = frozenset({"exit", "exit_group", "rt_sigreturn", "restart_syscall"})  # unless a rule names them
 DEFAULT_RULE: Final = -1  # of a Strike: no rule, the mode itself denied
 DENIED: Final = Effect(action=Action(suppress=-EPERM), kind="suppress", errno=EPERM)
+REFUSED: Final = Effect(action=Action(suppress=-EACCES), kind="suppress", errno=EACCES)  # to that user
+STACKED: Final = ("site", "caller", "path")  # not shown to a person who is asked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +64,9 @@ class Armed:
 
     index: int
     rule: Rule | StraceRule
-    program: str | None = None  # only in processes that run it
+    scope: Scope = EVERYWHERE
+    identity: tuple[bool, str, int] | None = None  # is it of users? comparison, number
+    person: Person | None = None  # whose rights are asked for
     counts: Counter[tuple[int, int]] = field(default_factory=Counter)
     matched: int = 0
     fired: int = 0
@@ -106,15 +117,24 @@ class Pending:
     entered: bool = True  # what was due in its memory at the entry took place
 
 
-def arm(index: int, rule: Rule | StraceRule, program: str | None) -> Armed:
-    armed = Armed(index=index, rule=rule, program=program and os.path.realpath(program))
+def arm(index: int, rule: Rule | StraceRule, scope: Scope) -> Armed:
+    armed = Armed(index=index, rule=rule, scope=real_scope(scope))
     armed.counts_calls = rule.when is not None
     if isinstance(rule, Rule):
         armed.by_site = any(condition.attribute == "site" for condition in conditions(rule.expr))
         armed.of_allocations = rule.syscall == ALLOCATION
         armed.counts_calls |= rule.after is not None or rule.chance is not None
         armed.dice = random.Random(rule.chance.seed) if rule.chance else None
+        armed.person = person(*rule.run_as) if rule.run_as else None
+        armed.identity = _identity(rule.identity) if rule.identity else None
     return armed
+
+
+def _identity(identity: Identity) -> tuple[bool, str, int]:
+    users = identity.subject == "user"
+    number = (find_user if users else find_group)(identity.name)
+    assert number is not None, identity  # check() asked
+    return users, identity.comparison, number
 
 
 class Decider:
@@ -132,7 +152,7 @@ class Decider:
         self.armed: list[Armed] = []
         self.by_number: dict[int, list[Armed]] = {}
         for index, (rule, scope) in enumerate(policy.scoped()):
-            armed = arm(index, rule, scope.section)
+            armed = arm(index, rule, scope)
             self.armed.append(armed)
             for name in targets(rule):
                 self.by_number.setdefault(syscalls.get(name).number, []).append(armed)
@@ -141,18 +161,38 @@ class Decider:
         self.later = 0
         self.log: list[str] = []
         self.visits: Counter[str] = Counter()
+        self.lineages = lineages(policy)
+        self.mode_of_exec: str | None = None  # inherit or detach, of the call that was just permitted
+        self.choices: dict[tuple[int, str], int] = {}  # process and group -> the rule that decided first
+        self.questions = Questions()
         self.pending: dict[int, Pending] = {}  # by the thread that is in the call
 
     def numbers(self) -> frozenset[int]:
         """The calls that some rule names; under enforce all of them."""
+        followed = frozenset() if self.lineages is None else self.lineages.numbers()
         if self.mode == "inject":
-            return frozenset(self.by_number)
+            return frozenset(self.by_number) | followed
         unnamed = {call.number for call in syscalls.table().values() if call.name not in UNENFORCED}
         return frozenset(self.by_number) | unnamed
 
     def enter(self, call: Call) -> Action:
         if "CWD" not in self.macros:
             self.macros["CWD"] = call.folder()
+        return self._decide(call) if self.lineages is None else self._follow(self.lineages, call)
+
+    def _follow(self, lineages: Lineages, call: Call) -> Action:
+        """As _decide, for the rules that are for this process; forks and new programs are noted."""
+        lineage = lineages.of(call)
+        action, mode = PROCEED, None
+        if not lineages.unhindered(lineage):
+            action = self._decide(call, lineage)
+            mode, self.mode_of_exec = self.mode_of_exec, None
+        if call.number in lineages.numbers() and action.suppress is None:
+            lineages.begin(call, mode)
+            return replace(action, watch=True)
+        return action
+
+    def _decide(self, call: Call, lineage: tuple[str, ...] = ()) -> Action:
         allocation = self.allocations.find(call) if self.allocations is not None else None
         if allocation is not None and allocation.denied:
             return failure(View(call), ENOMEM).action
@@ -167,7 +207,7 @@ class Decider:
             concerned = True
             if decided is not None and not armed.counts_calls:
                 continue
-            if not self._matches(armed, seen):
+            if not self._matches(armed, seen, lineage):
                 continue
             if armed.by_site and seen.site not in sited:
                 self.visits[seen.site] += 1
@@ -183,6 +223,8 @@ class Decider:
         return self._carry_out(decided, view, sited)
 
     def leave(self, call: Call, result: int) -> None:
+        if self.lineages is not None and call.number in self.lineages.numbers():
+            self.lineages.end(call, syscalls.name(call.number), result)
         pending = self.pending.pop(call.tid, None)
         if pending is None:
             return
@@ -203,12 +245,14 @@ class Decider:
             later=self.later,
         )
 
-    def _matches(self, armed: Armed, view: View) -> bool:
+    def _matches(self, armed: Armed, view: View, lineage: tuple[str, ...]) -> bool:
         rule = armed.rule
-        if armed.program is not None and os.path.realpath(view.call.program()) != armed.program:
+        if self.lineages is not None and not self.lineages.holds(armed.scope, lineage):
             return False
         if isinstance(rule, StraceRule):
             return True
+        if armed.identity is not None and not _is_of(view.call.pid, *armed.identity):
+            return False
         return in_alias(rule.syscall, view) and holds(rule.expr, view, self.macros)
 
     def _fail(self, armed: Armed, allocation: Allocation, sited: set[str]) -> Action:
@@ -220,10 +264,43 @@ class Decider:
         allocation.deny()
         return effect.action
 
+    def _effect(self, armed: Armed, view: View) -> Effect | None:
+        """None: there is nothing to shorten, or no data to corrupt."""
+        rule = armed.rule
+        if armed.spent:
+            return DENIED
+        if isinstance(rule, StraceRule):
+            return effect_of(rule, view, armed.fired + 1)
+        if rule.group is not None:
+            chosen = self.choices.setdefault((view.call.pid, rule.group), armed.index)
+            if chosen != armed.index:
+                return DENIED
+        if isinstance(rule.verdict, Ask):
+            if not self._asked(armed, rule.verdict, view):
+                return DENIED
+            rule = replace(rule, verdict=Permit())
+        if isinstance(rule.verdict, Permit):
+            self.mode_of_exec = rule.verdict.mode
+        if armed.person is not None and not may(armed.person, view):
+            return REFUSED
+        return effect_of(rule, view, armed.fired + 1)
+
+    def _asked(self, armed: Armed, verdict: Ask, view: View) -> bool:
+        call = view.call
+        facts = (
+            f"{call.program()}: {view.name}",
+            *(f"{name}: {value}" for name in ATTRIBUTES if name not in STACKED for value in view.values(name, None)),
+            f"by rule {armed.index + 1} of {self.policy.source}",
+        )
+        patience_s = PATIENCE_S if verdict.patience_ns is None else verdict.patience_ns / SECOND
+        answer = self.questions.ask(facts, f"process {call.pid}", patience_s)
+        self._log(view, "permit" if answer.permitted else "deny", armed, f", {answer.reason}")
+        return answer.permitted
+
     def _carry_out(self, armed: Armed, view: View, sited: set[str]) -> Action:
-        effect = DENIED if armed.spent else effect_of(armed.rule, view, armed.fired + 1)
+        effect = self._effect(armed, view)
         if effect is None:
-            return PROCEED  # nothing to shorten, or no data to corrupt
+            return PROCEED
         armed.fired += 1
         if isinstance(armed.rule, Rule) and armed.rule.log:
             self._log(view, "permit" if effect.kind is None else "deny", armed)
@@ -272,7 +349,7 @@ class Decider:
         )
         return len(self.strikes) - 1
 
-    def _log(self, view: View, word: str, armed: Armed | None) -> None:
+    def _log(self, view: View, word: str, armed: Armed | None, why: str = "") -> None:
         """systrace's log line, as far as Linux has the same facts."""
         if len(self.log) >= MOST_LOG_LINES:
             return
@@ -281,7 +358,7 @@ class Decider:
         self.log.append(
             f"{time.strftime('%b %d %H:%M:%S')} {word} user: {_user(call.pid)}, prog: {call.program()}, "
             f"pid: {call.pid}(0)[{_parent(call.pid)}], policy: {self.policy.source}, filters: {filters}, "
-            f"syscall: native-{view.name}({call.number}){_attribute(view)}"
+            f"syscall: native-{view.name}({call.number}){_attribute(view)}{why}"
         )
 
 
@@ -293,6 +370,12 @@ def _attribute(view: View) -> str:
     if not names and (path := view.path()) is not None:
         names = [path]
     return "".join(f", filename{'' if index == 0 else '[1]'}: {name}" for index, name in enumerate(names))
+
+
+def _is_of(pid: int, users: bool, comparison: str, number: int) -> bool:
+    """Does the process belong to such a user, or group?"""
+    ids = real_ids(pid)
+    return ids is not None and compares(ids[0 if users else 1], comparison, number)
 
 
 def _user(pid: int) -> str:

@@ -97,7 +97,7 @@ def _of_verdict(rule: Rule, view: View, nth: int) -> Effect | None:
             tampering = corrupting(view.call, view.name, verdict, nth)
             return None if tampering is None else Effect(action=Action(watch=True), kind="corrupt", tampering=tampering)
         case Ask():
-            raise ValueError("`ask` is not carried out; check() refuses it")
+            raise ValueError("somebody has to be asked first: the answer is a permit or a deny")
     assert_never(rule.verdict)
 
 

@@ -1,7 +1,8 @@
 """Tokens to what a rule does: its verdict and its modifiers.
 
 verdict  = "permit" ["[" ("inherit" | "detach") "]"] | "deny" ["[" ERRNO "]"] | ("suppress" | "commit") "[" ERRNO "]"
-         | "partial" "[" N "]" | "corrupt" "[" N "]" ["seed" N] | "retval" "[" N "]" | "ask"
+         | "partial" "[" N "]" | "corrupt" "[" N "]" ["seed" N] | "retval" "[" N "]"
+         | "ask" ["[" TIME "]"]
 modifier = "signal" "[" SIGNAL "]" | ("delay" | "delay_exit") "[" TIME "]" | "log" | "as" USER [":" GROUP] | "once"
          | "when" F[".."L]["+"[S]] | "after" N | "limit" N | "probability" P ["seed" N] | "xor" GROUP
 
@@ -57,7 +58,7 @@ def verdict(cursor: Cursor) -> Verdict:
         case "retval":
             return Retval(value=cursor.bracketed(_value))
         case _:
-            return Ask()
+            return Ask(patience_ns=cursor.bracketed(_time) if cursor.at("[") else None)
 
 
 def modifiers(cursor: Cursor) -> dict[str, Any]:

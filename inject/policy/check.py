@@ -12,7 +12,6 @@ from inject.policy.model import (
     INDEXED,
     And,
     Ask,
-    Child,
     Condition,
     Corrupt,
     Deny,
@@ -25,27 +24,18 @@ from inject.policy.model import (
     Permit,
     Policy,
     Rule,
-    Section,
     Span,
     StraceRule,
 )
 from inject.policy.strace import selected
-
-UNDONE = ("uid", "uname", "gid", "argv", "sockdom", "socktype", "pidname", "signame", "cmd", "prot", "flags", "string")
+from inject.users import find_group, find_user
 
 
 def check(policy: Policy) -> Policy:
-    """The same policy, if every part of it can be carried out. PolicyError at the first part that cannot."""
-    for item in policy.items:
-        match item:
-            case Child():
-                _refuse(policy, "`child` is understood but not carried out yet", item.span)
-            case Section(detached=True):
-                _refuse(policy, "`detached` is understood but not carried out yet", item.span)
-            case Rule():
-                _check_rule(policy, item)
-            case _:
-                pass
+    """The same policy, if every part of it can be carried out here. PolicyError at the first part that cannot."""
+    for rule in policy.rules:
+        if isinstance(rule, Rule):
+            _check_rule(policy, rule)
     return policy
 
 
@@ -76,21 +66,7 @@ def conditions(expr: Expr) -> Iterator[Condition]:
 
 
 def _check_rule(policy: Policy, rule: Rule) -> None:
-    understood = {
-        "ask": isinstance(rule.verdict, Ask),
-        "permit[inherit] and permit[detach]": isinstance(rule.verdict, Permit) and rule.verdict.mode is not None,
-        "as": rule.run_as is not None,
-        "xor": rule.group is not None,
-        "if user and if group": rule.identity is not None,
-    }
-    for word, used in understood.items():
-        if used:
-            _refuse(policy, f"`{word}` is understood but not carried out yet", rule.span)
     for condition in conditions(rule.expr):
-        if condition.attribute in UNDONE:
-            _refuse(
-                policy, f"the attribute `{condition.attribute}` is understood but not carried out yet", condition.span
-            )
         if condition.index and condition.attribute not in INDEXED:
             message = f"{condition.attribute}[{condition.index}]: only {', '.join(INDEXED)} have several"
             _refuse(policy, message, condition.span)
@@ -101,8 +77,28 @@ def _check_rule(policy: Policy, rule: Rule) -> None:
             _check_touched(policy, rule, {*COUNTED, *VECTORED}, "partial: {} has no count that could be made shorter")
         case Corrupt():
             _check_touched(policy, rule, CORRUPTIBLE, "corrupt: {} neither reads nor writes data in its memory")
+        case Permit(mode=str(mode)):
+            starting = frozenset(syscalls.families()["execve"])
+            _check_touched(policy, rule, starting, f"permit[{mode}]: {{}} starts no program; write it of execve")
         case _:
             pass
+    _check_people(policy, rule)
+
+
+def _check_people(policy: Policy, rule: Rule) -> None:
+    if rule.run_as and not isinstance(rule.verdict, Permit | Ask):
+        _refuse(policy, "`as` goes with permit and ask: what is denied is denied to everybody", rule.span)
+    users, groups = [], []
+    if rule.run_as:
+        users, groups = [rule.run_as[0]], [rule.run_as[1]]
+    if rule.identity:
+        (users if rule.identity.subject == "user" else groups).append(rule.identity.name)
+    for name in users:
+        if find_user(name) is None:
+            _refuse(policy, f"this machine has no user {name!r}; write a name that `id` knows, or a number", rule.span)
+    for group in groups:
+        if group is not None and find_group(group) is None:
+            _refuse(policy, f"this machine has no group {group!r}; write one of /etc/group, or a number", rule.span)
 
 
 def _check_touched(policy: Policy, rule: Rule, touched: Set[str], message: str) -> None:

@@ -120,7 +120,7 @@ class Retval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    pass
+    patience_ns: int | None = None  # None: as long as usual
 
 
 Verdict = Permit | Deny | Suppress | Commit | Partial | Corrupt | Retval | Ask

@@ -110,7 +110,7 @@ def _verdict(verdict: Verdict) -> str:
         case Retval():
             return f"retval[{verdict.value}]"
         case Ask():
-            return "ask"
+            return "ask" if verdict.patience_ns is None else f"ask[{names.duration(verdict.patience_ns)}]"
     assert_never(verdict)
 
 
