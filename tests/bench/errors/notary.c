@@ -10,25 +10,36 @@
 
 int tell(int fd, const char *word)
 {
+    size_t left = strlen(word);
+    while (left > 0) {
 #ifdef FIXED
-    return send(fd, word, strlen(word), MSG_NOSIGNAL) < 0 ? -1 : 0;
+        ssize_t n = send(fd, word, left, MSG_NOSIGNAL);
 #else
-    return write(fd, word, strlen(word)) < 0 ? -1 : 0;
+        ssize_t n = write(fd, word, left);
 #endif
+        if (n < 0)
+            return -1;
+        word += n;
+        left -= (size_t)n;
+    }
+    return 0;
 }
 
 int helper(int fd)
 {
     char line[64];
+    size_t length = 0;
     ssize_t n;
     int record = open("record", O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (record < 0)
         return 1;
-    if (send(fd, "ready", 5, MSG_NOSIGNAL) != 5 || (n = recv(fd, line, sizeof line, 0)) <= 0)
+    if (send(fd, "ready", 5, MSG_NOSIGNAL) != 5)
         return 1;
-    if (n == 4 && memcmp(line, "stop", 4) == 0)
+    while ((n = recv(fd, line + length, sizeof line - length, 0)) > 0)
+        length += (size_t)n;
+    if (n < 0 || length == 0 || line[length - 1] != '\n')
         return 1;
-    int failed = write(record, line, (size_t)n) != n;
+    int failed = write(record, line, length) != (ssize_t)length;
     return close(record) != 0 || failed;
 }
 
