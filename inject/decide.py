@@ -34,8 +34,22 @@ from inject.lineage import Lineages, lineages, real_scope
 from inject.match import holds
 from inject.permission import may
 from inject.policy.check import check, conditions, targets
-from inject.policy.model import ATTRIBUTES, EVERYWHERE, Ask, Identity, Permit, Policy, Rule, Scope, StraceRule
+from inject.policy.model import (
+    ATTRIBUTES,
+    EVERYWHERE,
+    Ask,
+    Commit,
+    Deny,
+    Identity,
+    Permit,
+    Policy,
+    Rule,
+    Scope,
+    StraceRule,
+    Suppress,
+)
 from inject.policy.names import ALLOCATION
+from inject.release import of_rules
 from inject.users import Person, compares, find_group, find_user, person, real_ids
 
 MOST_STRIKES: Final = 200  # kept of one run, with their stacks; all are counted. A program that retries makes millions
@@ -157,6 +171,8 @@ class Decider:
             for name in targets(rule):
                 self.by_number.setdefault(syscalls.get(name).number, []).append(armed)
         self.allocations = Allocations() if concerns(policy) else None
+        freeing = (armed.rule for armed in self.armed if isinstance(armed.rule, Rule) and armed.rule.until_freed)
+        self.releases = of_rules(number for rule in freeing if (number := denied_errno(rule)) is not None)
         self.strikes: list[Strike] = []
         self.later = 0
         self.log: list[str] = []
@@ -171,14 +187,17 @@ class Decider:
         """The calls that some rule names; under enforce all of them."""
         followed = frozenset() if self.lineages is None else self.lineages.numbers()
         if self.mode == "inject":
-            return frozenset(self.by_number) | followed
+            return frozenset(self.by_number) | followed | (self.releases.numbers() if self.releases else frozenset())
         unnamed = {call.number for call in syscalls.table().values() if call.name not in UNENFORCED}
         return frozenset(self.by_number) | unnamed
 
     def enter(self, call: Call) -> Action:
         if "CWD" not in self.macros:
             self.macros["CWD"] = call.folder()
-        return self._decide(call) if self.lineages is None else self._follow(self.lineages, call)
+        action = self._decide(call) if self.lineages is None else self._follow(self.lineages, call)
+        if self.releases is None or action.suppress is not None:
+            return action
+        return replace(action, watch=True) if self.releases.enter(View(call)) else action
 
     def _follow(self, lineages: Lineages, call: Call) -> Action:
         """As _decide, for the rules that are for this process; forks and new programs are noted."""
@@ -213,7 +232,7 @@ class Decider:
                 self.visits[seen.site] += 1
                 sited.add(seen.site)
             count = armed.count(call)
-            if decided is None and armed.due(count):
+            if decided is None and armed.due(count) and not self._is_over(armed, seen):
                 decided = armed
         self.later += concerned and bool(self.strikes)
         if decided is None:
@@ -225,6 +244,8 @@ class Decider:
     def leave(self, call: Call, result: int) -> None:
         if self.lineages is not None and call.number in self.lineages.numbers():
             self.lineages.end(call, syscalls.name(call.number), result)
+        if self.releases is not None:
+            self.releases.leave(call, result)
         pending = self.pending.pop(call.tid, None)
         if pending is None:
             return
@@ -244,6 +265,13 @@ class Decider:
             log=tuple(self.log),
             later=self.later,
         )
+
+    def _is_over(self, armed: Armed, view: View) -> bool:
+        """Was what the rule says is short given back since?"""
+        rule = armed.rule
+        if self.releases is None or isinstance(rule, StraceRule) or not rule.until_freed:
+            return False
+        return self.releases.is_over(denied_errno(rule), view)
 
     def _matches(self, armed: Armed, view: View, lineage: tuple[str, ...]) -> bool:
         rule = armed.rule
@@ -302,6 +330,8 @@ class Decider:
         if effect is None:
             return PROCEED
         armed.fired += 1
+        if self.releases is not None and isinstance(armed.rule, Rule) and armed.rule.until_freed:
+            self.releases.begin(effect.errno)
         if isinstance(armed.rule, Rule) and armed.rule.log:
             self._log(view, "permit" if effect.kind is None else "deny", armed)
         strike = None if effect.kind is None else self._strike(armed.index, effect, view, sited)
@@ -360,6 +390,10 @@ class Decider:
             f"pid: {call.pid}(0)[{_parent(call.pid)}], policy: {self.policy.source}, filters: {filters}, "
             f"syscall: native-{view.name}({call.number}){_attribute(view)}{why}"
         )
+
+
+def denied_errno(rule: Rule) -> int | None:
+    return rule.verdict.errno if isinstance(rule.verdict, Deny | Suppress | Commit) else None
 
 
 def _attribute(view: View) -> str:

@@ -24,6 +24,7 @@ STARTUP, TEXT, SAME = "start-up of the dynamic loader", "the program's own text"
 INTERPRETER: Final = "start-up of the interpreter"
 COMMON: Final = ("ENOSPC", "EIO", "EACCES", "ENOMEM", "EMFILE")  # a finding is named after the first that shows it
 FRAMES_SHOWN: Final = 4
+FREEABLE: Final = frozenset({"ENOSPC", "EDQUOT", "EMFILE", "ENFILE", "ENOMEM"})  # a program may make room itself
 BURST: Final = 3  # signals in a row; nobody is interrupted for ever, but who tries again must do so each time
 
 
@@ -140,9 +141,10 @@ class Planner:
 
     def _from(self, at: int, name: str, verdict: str, skipped: int = 0) -> Iterator[str]:
         """From this hit on, or from the next one."""
+        until = " until freed" if name in FREEABLE else ""
         for each in filters_of(self.hits[at], name, self.folder, self.steady):
             earlier = sum(each.covers(hit) for hit in self.hits[:at])
-            yield f"{each.syscall}: {each.text} then {verdict} when {earlier + 1 + skipped}+"
+            yield f"{each.syscall}: {each.text} then {verdict} when {earlier + 1 + skipped}+{until}"
 
     def _short_count(self, hit: Hit) -> int | None:
         wanted = self.selection.errnos

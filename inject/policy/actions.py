@@ -4,7 +4,8 @@ verdict  = "permit" ["[" ("inherit" | "detach") "]"] | "deny" ["[" ERRNO "]"] | 
          | "partial" "[" N "]" | "corrupt" "[" N "]" ["seed" N] | "retval" "[" N "]"
          | "ask" ["[" TIME "]"]
 modifier = "signal" "[" SIGNAL "]" | ("delay" | "delay_exit") "[" TIME "]" | "log" | "as" USER [":" GROUP] | "once"
-         | "when" F[".."L]["+"[S]] | "after" N | "limit" N | "probability" P ["seed" N] | "xor" GROUP
+         | "when" F[".."L]["+"[S]] | "after" N | "limit" N | "until" "freed"
+         | "probability" P ["seed" N] | "xor" GROUP
 
 An action that starts with a modifier of effect (signal, delay) permits the call.
 """
@@ -35,7 +36,7 @@ LARGEST: Final = 2**63 - 1
 COUNTED_LIMIT: Final = 10**9  # of after, limit and seeds: beyond what a run can do
 VERDICTS: Final = ("permit", "deny", "suppress", "commit", "partial", "corrupt", "retval", "ask")
 EFFECTS: Final = ("signal", "delay", "delay_exit")
-MODIFIERS: Final = (*EFFECTS, "log", "as", "once", "when", "after", "limit", "probability", "xor")
+MODIFIERS: Final = (*EFFECTS, "log", "as", "once", "when", "after", "limit", "until", "probability", "xor")
 
 
 def verdict(cursor: Cursor) -> Verdict:
@@ -89,6 +90,9 @@ def _modifier(cursor: Cursor, word: str) -> tuple[str, object]:
             return "when", _window(cursor)
         case "after" | "limit":
             return word, cursor.integer("a count", 1, COUNTED_LIMIT)
+        case "until":
+            cursor.expect("freed", "freed")
+            return "until_freed", True
         case "probability":
             return "chance", _chance(cursor)
         case "xor":

@@ -1,7 +1,7 @@
 """What is well written but not carried out is refused here, never ignored; what is legal but surprising gets a note."""
 
 from collections.abc import Iterator, Set
-from errno import ENOMEM, EPIPE
+from errno import EDQUOT, EMFILE, ENFILE, ENOMEM, ENOSPC, EPIPE
 from typing import NoReturn
 
 from firedamp.errors import PolicyError
@@ -29,6 +29,8 @@ from inject.policy.model import (
 )
 from inject.policy.strace import selected
 from inject.users import find_group, find_user
+
+FREEABLE = (EDQUOT, EMFILE, ENFILE, ENOMEM, ENOSPC)  # of which there is more once something is given back
 
 
 def check(policy: Policy) -> Policy:
@@ -70,6 +72,8 @@ def _check_rule(policy: Policy, rule: Rule) -> None:
         if condition.index and condition.attribute not in INDEXED:
             message = f"{condition.attribute}[{condition.index}]: only {', '.join(INDEXED)} have several"
             _refuse(policy, message, condition.span)
+    if rule.until_freed and getattr(rule.verdict, "errno", None) not in FREEABLE:
+        _refuse(policy, f"until freed: it ends {_listed(FREEABLE)}, which this rule does not deny", rule.span)
     if rule.syscall == names.ALLOCATION:
         _check_allocation(policy, rule)
     match rule.verdict:
@@ -112,6 +116,10 @@ def _check_allocation(policy: Policy, rule: Rule) -> None:
     """An allocation fails in one way only, and there is nothing to see of it but who asks."""
     if not isinstance(rule.verdict, Deny) or rule.verdict.errno not in (None, ENOMEM):
         _refuse(policy, "malloc: an allocation can only fail with ENOMEM; write deny[enomem]", rule.span)
+    if rule.until_freed:
+        _refuse(
+            policy, "malloc: what free(3) gives back is not seen; until freed is for brk, mmap and mremap", rule.span
+        )
     if rule.signal is not None or rule.delay_entry_ns or rule.delay_exit_ns:
         _refuse(policy, "malloc: an allocation takes no signal and no delay; name brk, mmap or mremap", rule.span)
     for condition in conditions(rule.expr):
@@ -183,6 +191,11 @@ def _surprises(condition: Condition) -> Iterator[Note]:
         other = condition.text.swapcase()
         message = f"{condition.operator} is blind to case, as in systrace: {condition.text!r} is also {other!r}"
         yield Note(message=message, span=condition.span)
+
+
+def _listed(errnos: tuple[int, ...]) -> str:
+    *most, last = (syscalls.errno_name(number).lower() for number in errnos)
+    return f"{', '.join(most)} and {last}"
 
 
 def _refuse(policy: Policy, message: str, span: Span) -> NoReturn:

@@ -170,6 +170,7 @@ class Rule:
     when: When | None = None
     after: int | None = None
     limit: int | None = None
+    until_freed: bool = False  # what is short is given back: a descriptor, space on the disk, memory
     chance: Chance | None = None
     group: str | None = None  # xor
     identity: Identity | None = None

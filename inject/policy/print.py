@@ -133,6 +133,8 @@ def _modifiers(rule: Rule) -> Iterator[str]:
         yield f"after {rule.after}"
     if rule.limit is not None:
         yield f"limit {rule.limit}"
+    if rule.until_freed:
+        yield "until freed"
     if rule.chance:
         yield f"probability {Decimal(repr(rule.chance.probability)):f} seed {rule.chance.seed}"
     if rule.group:

@@ -168,6 +168,87 @@ def test_who_is_woken_up_at_once_has_all_of_the_sleep_before_him(bench: Bench) -
     assert trace.outcome.stdout == b"4 0 7000000\n" and report.strikes[0].took
 
 
+OPENING = """
+import os
+def attempt(act, *given):
+    try: return act(*given)
+    except OSError as error: print(error.errno, end=" ")
+    else: print("ok", end=" ")
+"""
+
+
+def test_a_full_table_is_full_until_the_process_closes_something(bench: Bench) -> None:
+    program = OPENING + "\n".join(
+        (
+            "one, other = os.pipe()",
+            "again = lambda: attempt(os.open, 'in.txt', os.O_RDONLY)",
+            "os.close(one); again(); again()",
+            "child = os.fork()",
+            "if not child: os.close(other); again(); os._exit(0)",
+            "os.waitpid(child, 0); again(); os.close(other); print(bool(again()))",
+        )
+    )
+    policy = 'openat: path eq "$CWD/in.txt" then deny[emfile] until freed'
+    trace, report = bench.python(policy, program)
+    assert trace.outcome.stdout.split() == [b"24", b"24", b"24", b"True"], trace.outcome
+    assert report.fired == (3,)
+
+
+def test_a_full_disk_is_full_until_there_is_room_again(bench: Bench) -> None:
+    program = OPENING + "\n".join(
+        (
+            "fd = os.open('out', os.O_CREAT | os.O_WRONLY); os.write(fd, b'x')",
+            "again = lambda: attempt(os.write, fd, b'y')",
+            "open('empty', 'w').close(); os.link('in.txt', 'second')",
+            "again(); os.unlink('empty'); again(); os.unlink('second'); again()",
+            "%s; print(again())",
+        )
+    )
+    policy = 'write: path eq "$CWD/out" then deny[enospc] when 2+ until freed'
+    for frees in (
+        "os.unlink('in.txt')",
+        "os.truncate('in.txt', 10)",
+        "os.rename('out', 'in.txt')",
+        "os.open('in.txt', os.O_WRONLY | os.O_TRUNC)",
+    ):
+        (bench.folder / "in.txt").write_bytes(LINES)
+        trace, report = bench.python(policy, program % frees)
+        assert trace.outcome.stdout.split() == [b"28", b"28", b"28", b"1"], (frees, trace.outcome)
+        for name in ("out", "in.txt"):
+            (bench.folder / name).unlink(missing_ok=True)
+    (bench.folder / "in.txt").write_bytes(LINES)
+    trace, report = bench.python(policy, program % "os.open('in.txt', os.O_RDONLY)")
+    assert trace.outcome.stdout.split() == [b"28", b"28", b"28", b"28", b"None"] and report.fired == (4,)
+
+
+@pytest.mark.needs("gcc")
+@pytest.mark.parametrize(
+    ("frees", "result"), [("munmap(kept, 4096)", 1), ("sbrk(-4096)", 1), ("mremap(kept, 8192, 4096, 0)", 1), ("0", 0)]
+)
+def test_memory_is_gone_until_some_is_given_back(bench: Bench, frees: str, result: int) -> None:
+    source = """
+        #define _GNU_SOURCE
+        #include <sys/mman.h>
+        #include <unistd.h>
+        __attribute__((noinline)) int ask(void)
+        {
+            return mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) != MAP_FAILED;
+        }
+        int main(void)
+        {
+            void *kept = mmap(0, 8192, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+            sbrk(8192);
+            int before = ask() + ask();
+            FREES;
+            return 4 * before + ask();
+        }
+    """
+    (bench.folder / "p.c").write_text(source.replace("FREES", frees))
+    subprocess.run(["gcc", "-O1", "-o", bench.folder / "p", bench.folder / "p.c"], check=True)
+    trace, _ = bench.run('mmap: caller eq "ask" then deny[enomem] until freed', "./p")
+    assert status(trace) == result
+
+
 def test_partial_is_a_genuine_short_read(bench: Bench) -> None:
     program = "import os; fd = os.open('in.txt', os.O_RDONLY); print(os.read(fd, 4), os.read(fd, 4))"
     trace, _ = bench.python('read: path match "*/in.txt" then partial[3] once', program)

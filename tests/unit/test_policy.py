@@ -245,6 +245,7 @@ rules = st.builds(
     run_as=st.none() | st.tuples(words, st.none() | words),
     when=st.none() | whens,
     after=st.none() | counts,
+    until_freed=st.booleans(),
     chance=st.none()
     | st.builds(Chance, probability=st.floats(0.0001, 1).map(lambda p: round(p, 6)), seed=st.integers(0, 10**9)),
     group=st.none() | words,

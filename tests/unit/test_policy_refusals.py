@@ -95,6 +95,8 @@ REFUSED = [
     ("write: true then deny probability 2", 1, 35, "is no probability"),
     ("write: true then deny probability 0", 1, 35, "above 0"),
     ("write: true then deny probability 0.5 seed", 1, 43, "expected a seed"),
+    ("write: true then deny[enospc] until", 1, 36, "expected freed"),
+    ("write: true then deny[enospc] until freed until freed", 1, 43, "stands here twice"),
     ("write: true then deny xor", 1, 26, "the name of a group"),
     ("write: true then permit as", 1, 27, "expected a user"),
     ("write: true then permit as root:", 1, 33, "expected a group"),
@@ -148,6 +150,9 @@ ALLOCATIONS = [
     ("malloc: true then retval[0]", 1, 1, "an allocation can only fail with ENOMEM"),
     ("malloc: true then permit", 1, 1, "write deny[enomem]"),
     ("malloc: deny delay[1s]", 1, 1, "no signal and no delay"),
+    ("malloc: true then deny[enomem] until freed", 1, 1, "what free(3) gives back is not seen"),
+    ("write: true then deny[eio] until freed", 1, 1, "edquot, emfile, enfile, enomem and enospc"),
+    ("write: true then permit until freed", 1, 1, "which this rule does not deny"),
     ("malloc: deny signal[SIGUSR1]", 1, 1, "no signal and no delay"),
     ('malloc: site eq "0" and path eq "/x" then deny', 1, 25, "an allocation has no path"),
 ]

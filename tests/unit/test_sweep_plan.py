@@ -49,10 +49,10 @@ def test_what_lasts_is_the_state_of_the_file_system_and_not_of_the_site() -> Non
         hit("write", "bbbbbbbb", path="/memfd:stdout (deleted)", fd=1), *WRITES, errnos=frozenset({"ENOSPC"})
     )
     assert rules(made, "ENOSPC", lasting=True) == [
-        ('write: fd eq "1" then deny[enospc] when 1+',),
-        ('write: path match "$CWD" then deny[enospc] when 1+',),
-        ('write: path match "$CWD" then deny[enospc] when 2+',),
-        ('write: path match "$CWD" then deny[enospc] when 7+',),
+        ('write: fd eq "1" then deny[enospc] when 1+ until freed',),
+        ('write: path match "$CWD" then deny[enospc] when 1+ until freed',),
+        ('write: path match "$CWD" then deny[enospc] when 2+ until freed',),
+        ('write: path match "$CWD" then deny[enospc] when 7+ until freed',),
     ]
 
 
@@ -93,7 +93,10 @@ def test_only_what_can_come_up_short_does() -> None:
         ('read: path eq "$CWD/out" then partial[50] when 1+',),
     ]
     assert counts(hit("write", "aaaaaaaa", kind="file", result=9)) == [
-        ('write: site eq "aaaaaaaa" then partial[4] when 1', 'write: path match "$CWD" then deny[enospc] when 2+'),
+        (
+            'write: site eq "aaaaaaaa" then partial[4] when 1',
+            'write: path match "$CWD" then deny[enospc] when 2+ until freed',
+        ),
     ]
     pipe = {"path": "pipe:[7]", "kind": "pipe"}
     assert not counts(hit("write", "aaaaaaaa", result=4096, **pipe))
@@ -145,9 +148,9 @@ def test_a_full_table_is_full_for_every_file() -> None:
     opens = [hit("openat", site, path=f"{FOLDER}/{site}", fd=-100) for site in ("aaaaaaaa", "bbbbbbbb", "cccccccc")]
     made = planned(*opens, errnos=frozenset({"EMFILE"}))
     assert rules(made, "EMFILE", lasting=True) == [
-        ("openat: true then deny[emfile] when 1+",),
-        ("openat: true then deny[emfile] when 2+",),
-        ("openat: true then deny[emfile] when 3+",),
+        ("openat: true then deny[emfile] when 1+ until freed",),
+        ("openat: true then deny[emfile] when 2+ until freed",),
+        ("openat: true then deny[emfile] when 3+ until freed",),
     ]
 
 
@@ -156,9 +159,9 @@ def test_memory_that_is_gone_is_gone_for_brk_and_mmap() -> None:
     made = planned(*asks, errnos=frozenset({"ENOMEM"}))
     first = rules(made, "ENOMEM", lasting=True)[0]
     assert first == (
-        "brk: true then deny[enomem] when 1+",
-        "mmap: true then deny[enomem] when 1+",
-        "mremap: true then deny[enomem] when 1+",
+        "brk: true then deny[enomem] when 1+ until freed",
+        "mmap: true then deny[enomem] when 1+ until freed",
+        "mremap: true then deny[enomem] when 1+ until freed",
     )
 
 
