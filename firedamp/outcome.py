@@ -98,6 +98,47 @@ class Strike:
     took: bool = True  # false: the program saw another result than the planned one
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A descriptor that was open when the struck process called exit, while the clean run closes it before."""
+
+    fd: int
+    path: str | None
+    opened: tuple[Frame, ...]  # the stack of the call that made it
+    closed: tuple[Frame, ...]  # of the call that closes it in the clean run
+    again: bool = False  # the same place made another one meanwhile: the program went on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Misuse:
+    """After the first fault: a call on a descriptor that is negative, or that the process had closed before."""
+
+    syscall: str
+    fd: int
+    path: str | None = None  # what the number stood for before it was closed, where that is known
+    failed: bool = False  # it was closed by a close(2) that was made to fail
+    at_once: bool = False  # no other call on a descriptor came between closing and this call
+    alone: bool = True  # there was no other thread that could have got the number meanwhile
+    stack: tuple[Frame, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Created:
+    path: str  # absolute
+    stack: tuple[Frame, ...] = ()  # of the call that made it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aftermath:
+    """What came of descriptors and files in a run under faults that was looked at closely."""
+
+    held: tuple[Held, ...] = ()
+    misuses: tuple[Misuse, ...] = ()
+    exit_stack: tuple[Frame, ...] = ()  # where the struck process called exit; empty: it did not, or had threads
+    created: tuple[Created, ...] = ()  # what the struck process made before the fault
+    errnos: frozenset[int] = frozenset()  # that some call returned, in this run or in the clean one
+
+
 class EntryKind(StrEnum):
     FILE = "file"
     FOLDER = "folder"
@@ -162,3 +203,5 @@ class Outcome:
     sanitizer_report: str = ""  # from the sanitizer's own log file, never from stderr
     sanitizer_stack: tuple[Frame, ...] = ()  # of the bad access in that report
     scene: Scene = field(default_factory=Scene)
+    aftermath: Aftermath | None = None  # None: nobody looked
+    temporary: tuple[str, ...] = ()  # what lies in TMPDIR afterwards, relative to it

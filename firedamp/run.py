@@ -195,7 +195,9 @@ class Bench:
         execution = replace(self._execution(self.command, streams or Streams.of(self.target)), interceptor=interceptor)
         outcome, report = self._run(execution)
         after: Tree = self.room.tree() if snapshot else {}
-        return replace(outcome, before=before, after=after, check_status=self._check()), report
+        temporary = self.room.temporary() if snapshot else ()
+        status = self._check()
+        return replace(outcome, before=before, after=after, temporary=temporary, check_status=status), report
 
     def _fresh(self) -> None:
         self.room.reset()

@@ -52,6 +52,7 @@ class Hit:
     startup: bool  # of the dynamic loader, before the program's first instruction
     kind: str | None = None  # of the descriptor, as in CallFacts; "datagram" for a socket that keeps messages apart
     result: int | None = None  # None: the run ended inside
+    pid: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +109,7 @@ class Census:
                 errnos=self._errnos(view, known),
                 startup=in_loader(view.stack),
                 kind=self._kind(view, known),
+                pid=call.pid,
             )
         )
         return WATCH

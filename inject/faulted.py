@@ -4,25 +4,34 @@ from dataclasses import replace
 from typing import Final
 
 from firedamp import guards
-from firedamp.outcome import Outcome, Stall, TimedOut
+from firedamp.outcome import Aftermath, Outcome, Stall, TimedOut
 from firedamp.run import Bench, resolve_stack
 from firedamp.target import Limits
+from inject.aftermath import aftermath
 from inject.clean import Clean, look_again, with_scene
 from inject.decide import Decider, DecisionReport
+from inject.ledger import Ledger, LedgerReport
 from inject.policy import Policy, parse
 
 SLOWER: Final = 3.0  # a run under a fault may retry and wait; beyond that many clean runs it hangs
 LEAST_S: Final = 2.0  # but a busy machine alone can hold a short run up that long
+MOST_WATCHED: Final = 5_000  # calls of a clean run: 10 us for each stop make a twentieth of a second
 NO_PAUSES: Final = parse("nanosleep: true then retval[0]\nclock_nanosleep: true then retval[0]\n")
 
 
-def faulted(bench: Bench, clean: Clean, policy: str) -> tuple[Outcome, DecisionReport]:
-    """The outcome has its baseline and its strikes; a difference that another clean run shows too is left out."""
+def faulted(bench: Bench, clean: Clean, policy: str, *, closely: bool = True) -> tuple[Outcome, DecisionReport]:
+    """The outcome has its baseline and its strikes; a difference that another clean run shows too is left out.
+
+    `closely`: and what came of descriptors and files, unless that would take a stop for too many calls.
+    """
     target = bench.target
     parsed = parse(policy)
     bench.target = replace(target, limits=fault_limits(target.limits, clean.outcome.wall_s))
     try:
-        raw, report = _decided(bench, parsed)
+        if closely and len(clean.report.hits) <= MOST_WATCHED:
+            raw, report = _watched(bench, clean, parsed)
+        else:
+            raw, report = _decided(bench, parsed)
         if report.strikes and isinstance(raw.ending, TimedOut) and raw.ending.stall is Stall.WAITING:
             raw, report = _hurried(bench, parsed)
         outcome = beside(clean, with_scene(bench, raw), report)
@@ -34,10 +43,22 @@ def faulted(bench: Bench, clean: Clean, policy: str) -> tuple[Outcome, DecisionR
 
 
 def _decided(bench: Bench, policy: Policy) -> tuple[Outcome, DecisionReport]:
-    decider = Decider(policy, folder=str(bench.room.path))
-    outcome, report = bench.run_command(interceptor=decider, snapshot=True)
+    outcome, report = bench.run_command(interceptor=_decider(bench, policy), snapshot=True)
     assert isinstance(report, DecisionReport)
     return outcome, report
+
+
+def _watched(bench: Bench, clean: Clean, policy: Policy) -> tuple[Outcome, DecisionReport]:
+    """As _decided, and each call on a descriptor is seen."""
+    outcome, report = bench.run_command(interceptor=Ledger(_decider(bench, policy)), snapshot=True)
+    assert isinstance(report, LedgerReport)
+    if not report.decisions.strikes:
+        return outcome, report.decisions
+    return replace(outcome, aftermath=aftermath(clean.report, report.account)), report.decisions
+
+
+def _decider(bench: Bench, policy: Policy) -> Decider:
+    return Decider(policy, folder=str(bench.room.path))
 
 
 def _hurried(bench: Bench, policy: Policy) -> tuple[Outcome, DecisionReport]:
@@ -57,10 +78,25 @@ def beside(clean: Clean, outcome: Outcome, report: DecisionReport) -> Outcome:
     )
     return replace(
         outcome,
+        aftermath=named(outcome.aftermath),
         strikes=strikes,
         baseline=clean.outcome,
         unstable=frozenset(clean.unstable),
         refusals=clean.outcome.refusals,
+    )
+
+
+def named(after: Aftermath | None) -> Aftermath | None:
+    """With functions, files and lines in its stacks."""
+    if after is None:
+        return None
+    held = (replace(each, opened=resolve_stack(each.opened), closed=resolve_stack(each.closed)) for each in after.held)
+    return replace(
+        after,
+        held=tuple(held),
+        created=tuple(replace(created, stack=resolve_stack(created.stack)) for created in after.created),
+        misuses=tuple(replace(misuse, stack=resolve_stack(misuse.stack)) for misuse in after.misuses),
+        exit_stack=resolve_stack(after.exit_stack) if after.held else after.exit_stack,
     )
 
 

@@ -114,7 +114,7 @@ class Sweeping:
     def _run(self, bench: Bench, clean: Clean, fault: Fault) -> Ran:
         known = resolve_stack(self.clean.report.stacks.get(fault.hit.site, ()))
         policy = sweep.policy_text(fault, self.job.target.command or bench.command, known)
-        outcome, report = faulted(bench, clean, policy)
+        outcome, report = faulted(bench, clean, policy, closely=fault.closely)
         with self.lock:
             self.progress.executions += 1
         record = self._record(outcome, report)

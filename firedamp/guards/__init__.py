@@ -10,7 +10,9 @@ from firedamp.guards import (
     endings,
     exception,
     faults_data,
+    faults_descriptors,
     faults_hang,
+    faults_leftover,
     faults_privilege,
     faults_state,
     fortify,
@@ -46,7 +48,14 @@ CRASH_GUARDS: tuple[Guard, ...] = (
     endings.EXIT,
     exception.GUARD,
 )
-ORACLES: tuple[Guard, ...] = (faults_hang.GUARD, faults_data.GUARD, faults_state.GUARD, faults_privilege.GUARD)
+ORACLES: tuple[Guard, ...] = (
+    faults_hang.GUARD,
+    faults_data.GUARD,
+    faults_state.GUARD,
+    faults_privilege.GUARD,
+    faults_descriptors.GUARD,
+    faults_leftover.GUARD,
+)
 GUARDS: tuple[Guard, ...] = CRASH_GUARDS + ORACLES
 
 

@@ -121,6 +121,10 @@ class Room:
         finally:
             self._relock(unlocked)
 
+    def temporary(self) -> tuple[str, ...]:
+        """What lies in the folder for TMPDIR, relative to it."""
+        return tuple(sorted(path for path, _ in walk(self._tmp, unlocked={})))
+
     def _furnish(self, source: str, inventory: Inventory) -> None:
         lodging = os.fspath(self._lodging.path)
         stage = f"{lodging}/room"  # all that the program sees through ".."

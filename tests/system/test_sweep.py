@@ -92,6 +92,14 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("endless_retry", "livelock", "main", ("read",)),
         ("endless_write", "livelock", "main", ("write",)),
         ("deadlock_lock", "deadlock", "load", ("open",)),
+        ("fd_leak_second_open", "fd-leak", "join", ("open", "write")),
+        ("fd_leak_loop", "fd-leak", "main", ("read",)),
+        ("close_retried", "double-close", "release", ("close",)),
+        ("closed_in_both_paths", "double-close", "main", ("write",)),
+        ("use_of_failed_open", "stale-descriptor", "note", ("open", "write")),
+        ("use_after_close", "stale-descriptor", "main", ("write", "fsync")),
+        ("temp_left", "leftover-file", "main", ("write", "close", "unlink")),
+        ("lock_file_left", "leftover-file", "main", ("open", "read", "close")),
     ],
 )
 def test_a_bad_program_is_found_and_its_twin_is_not(
