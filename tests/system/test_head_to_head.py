@@ -1,10 +1,12 @@
 """The suite that measures us is well-formed, and its simplest peer works: it finds a bug and is silent on the twin."""
 
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -22,14 +24,14 @@ def peers(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.fixture
-def suite(peers: ModuleType) -> dict[str, object]:
+def head_to_head(peers: ModuleType) -> ModuleType:
     import head_to_head  # type: ignore[import-not-found]
 
-    return head_to_head.suite()
+    return head_to_head
 
 
-def test_each_program_has_a_table_and_each_table_a_program(suite: dict[str, object]) -> None:
-    assert set(suite) == {path.stem for path in ERRORS.glob("*.c")}
+def test_each_program_has_a_table_and_each_table_a_program(head_to_head: ModuleType) -> None:
+    assert set(head_to_head.suite()) == {path.stem for path in ERRORS.glob("*.c")}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -43,6 +45,25 @@ def test_a_table_names_what_its_program_has(name: str) -> None:
 
 def test_a_third_of_the_suite_needs_depth() -> None:
     assert sum("depth" in table for table in TABLES.values()) * 3 >= len(TABLES)
+
+
+def after_its_error(program: Any, case: Any, folder: Path) -> tuple[int, str, str, set[str]]:
+    shutil.copytree(case.folder, folder)
+    command = ["sh", "-c", program.provoke.replace("{program}", str(case.binary))]
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    files = {f"{path.relative_to(folder)} {path.stat().st_size}" for path in folder.rglob("*")}
+    shutil.rmtree(folder)
+    return ended.returncode, ended.stdout, ended.stderr, files
+
+
+@pytest.mark.slow
+@pytest.mark.needs("cc", "strace", "ptrace", "fiu-run")
+@pytest.mark.parametrize("name", TABLES)
+def test_what_was_seen_by_hand_comes_back(name: str, head_to_head: ModuleType, tmp_path: Path) -> None:
+    program = head_to_head.suite()[name]
+    bug, twin = (after_its_error(program, case, tmp_path / "run") for case in head_to_head.prepare(program, tmp_path))
+    assert bug != twin
+    assert twin[0] in (0, 1, 2), "the twin says what happened: it neither dies nor hangs"
 
 
 @pytest.mark.needs("cc", "strace", "ptrace")
