@@ -20,7 +20,7 @@ from typing import Final
 
 PATIENCE_S: Final = 30.0
 INTERRUPT: Final = b"\x03"  # Ctrl-C
-LOCAL, INPUT = 3, 0  # of the list that termios(3) gives Python
+INPUT, OUTPUT, LOCAL = 0, 1, 3  # of the list that termios(3) gives Python
 
 
 class Reply(StrEnum):
@@ -132,6 +132,7 @@ def _by_lines(terminal: int) -> Iterator[None]:
     before = termios.tcgetattr(terminal)
     modes = list(before)
     modes[INPUT] |= termios.ICRNL
+    modes[OUTPUT] |= termios.OPOST | termios.ONLCR
     modes[LOCAL] = (modes[LOCAL] | termios.ICANON | termios.ECHO) & ~termios.ISIG
     termios.tcsetattr(terminal, termios.TCSANOW, modes)
     try:
