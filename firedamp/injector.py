@@ -31,6 +31,23 @@ class Lesson:
     notes: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remark:
+    """What a person should know about a policy that is legal. `line` and `column` count from 1; 0: of the whole."""
+
+    message: str
+    line: int = 0
+    column: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Examined:
+    """A policy in the one way in which firedamp writes it, with what is worth knowing of it."""
+
+    text: str
+    remarks: tuple[Remark, ...] = ()
+
+
 class Injector(Protocol):
     """Runs happen in place with the streams of this process, or in a private copy of target.root with the target's."""
 
@@ -39,3 +56,9 @@ class Injector(Protocol):
 
     def learn(self, target: Target, policy: Part, *, in_place: bool) -> Lesson:
         """One run that is permitted everything `policy` leaves open, and the policy with rules for that."""
+
+    def examine(self, policy: Part) -> Examined:
+        """PolicyError where it is none, or could not be carried out."""
+
+    def translate(self, options: str) -> Examined:
+        """strace's inject expression, or its options with several, as a policy."""

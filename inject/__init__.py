@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from firedamp.engine import Attempt, Engine, Job, Progress
-    from firedamp.injector import Lesson, Mode, Part, SingleRun
+    from firedamp.injector import Examined, Lesson, Mode, Part, SingleRun
     from firedamp.outcome import Outcome
     from firedamp.reproducer import Reproducer
     from firedamp.target import Build, Target
@@ -39,6 +39,16 @@ class _Engine:
         from inject.single import learn
 
         return learn(target, policy, in_place=in_place)
+
+    def examine(self, policy: "Part") -> "Examined":
+        from inject.policy.examine import examine
+
+        return examine(policy)
+
+    def translate(self, options: str) -> "Examined":
+        from inject.policy.examine import translated
+
+        return translated(options)
 
 
 ENGINE: "Engine" = _Engine()

@@ -30,6 +30,7 @@ COMMANDS = {
     "inject": "Run a command once under faults.",
     "learn": "Write a policy from what a command does.",
     "enforce": "Run a command under a policy; what it does not permit is denied and logged.",
+    "policy": "Check a policy, print it, translate strace's expressions.",
     "sweep": "Make each system call of a command fail, at each site, with each plausible errno.",
     "replay": "See a finding again, in fresh processes.",
     "findings": "List what was found.",

@@ -105,6 +105,7 @@ def _kept(session: "Session", word: str) -> "tuple[Reproducer, Claim | None, Pat
 def _policy(path: Path, target: "object") -> "tuple[Reproducer, Claim | None, Path]":
     """A policy on a command; where the file is one of ours, its facts say what it should show."""
     from firedamp import reproducer_file
+    from firedamp.cli.injecting import injector
     from firedamp.errors import UsageError
     from firedamp.reproducer import Reproducer
     from firedamp.target import Profile, Target
@@ -114,6 +115,7 @@ def _policy(path: Path, target: "object") -> "tuple[Reproducer, Claim | None, Pa
         payload = path.read_bytes()
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}; name a policy file before the --") from None
+    injector().examine((str(path), payload.decode("utf-8", "surrogateescape")))  # its mistakes bear the file's name
     claim = None
     if reproducer_file.has_facts(path):
         claim = reproducer_file.read_claim(path)
