@@ -1,11 +1,13 @@
 """The clean run: what a program does when nothing fails. The measure of every run under faults."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from firedamp.errors import UsageError
 from firedamp.guards.faults_effect import differs
 from firedamp.outcome import Exited, Killed, Outcome, Scene, TimedOut
 from firedamp.run import Bench
+from firedamp.trace.protocol import Interceptor
 from inject.census import Census, Report
 
 
@@ -18,11 +20,15 @@ class Clean:
     unstable: set[str] = field(default_factory=set)
     steady_paths: frozenset[str] = frozenset()  # that the program touched in each clean run
     noted: tuple[str, ...] = ()
+    allocating: "Clean | None" = None  # the same where each allocation is a call; None: not looked at yet
 
 
-def observe(bench: Bench) -> Clean:
-    """Two clean runs: what differs between them is not judged. UsageError when the program does not end by itself."""
-    runs = [_census(bench) for _ in range(2)]
+def observe(bench: Bench, census: Callable[[], Interceptor] | None = None) -> Clean:
+    """Two clean runs: what differs between them is not judged. UsageError when the program does not end by itself.
+
+    `census` makes what takes note of each run, in a Report; by default of every call that could fail.
+    """
+    runs = [_census(bench, census() if census is not None else None) for _ in range(2)]
     (first, report), (second, again) = runs
     if isinstance(first.ending, TimedOut):
         raise UsageError(
@@ -40,9 +46,9 @@ def observe(bench: Bench) -> Clean:
     return clean
 
 
-def _census(bench: Bench) -> tuple[Outcome, Report]:
-    census = Census(writable=(bench.room.path, bench.room.tmp))
-    outcome, report = bench.run_command(interceptor=census, snapshot=True)
+def _census(bench: Bench, census: Interceptor | None) -> tuple[Outcome, Report]:
+    interceptor = census or Census(writable=(bench.room.path, bench.room.tmp))
+    outcome, report = bench.run_command(interceptor=interceptor, snapshot=True)
     assert isinstance(report, Report)
     return with_scene(bench, outcome), report
 

@@ -17,6 +17,7 @@ from firedamp.reproducer import Reproducer
 from firedamp.run import Bench
 from firedamp.target import Build
 from inject import allocation, sweep
+from inject.allocation_sweep import allocations
 from inject.clean import Clean, observe
 from inject.faulted import faulted
 from inject.journal import Journal, key, subject
@@ -37,8 +38,8 @@ class FaultEngine:
             bench = stack.enter_context(Bench(job.target, job.build))
             selection = _selection(job)
             clean = observe(bench)
-            made = _plan(bench, clean, selection)
-            progress.notes.extend(clean.noted)
+            made, noted = _plan(bench, clean, selection)
+            progress.notes.extend((*clean.noted, *noted))
             journal = stack.enter_context(_journal(job, bench))
             todo = schedule(made.faults, made.skips, journal.tried)
             todo.take_over(journal.known, key)
@@ -60,16 +61,21 @@ class FaultEngine:
             return faulted(bench, clean, policy)[0]
 
 
-def _plan(bench: Bench, clean: Clean, selection: Selection) -> Plan:
+def _plan(bench: Bench, clean: Clean, selection: Selection) -> tuple[Plan, tuple[str, ...]]:
+    """System calls and allocations, and what a person should know of them."""
     program = _program(bench)
-    return sweep.plan(
+    script = program if program is not None and is_script(program) else None
+    calls = sweep.plan(
         clean.report.hits,
         str(bench.room.path),
         clean.steady_paths,
         selection,
         program,
-        script=program is not None and is_script(program),
+        script=script is not None,
     )
+    asked, note = allocations(bench, clean, selection, script=script, others=len(calls.faults))
+    made = Plan(faults=(*calls.faults, *asked.faults), sites=calls.sites + asked.sites, skips=calls.skips + asked.skips)
+    return made, () if note is None else (note,)
 
 
 def _program(bench: Bench) -> str | None:

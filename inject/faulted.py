@@ -7,6 +7,7 @@ from firedamp import guards
 from firedamp.outcome import Aftermath, Outcome, Stall, TimedOut
 from firedamp.run import Bench, resolve_stack
 from firedamp.target import Limits
+from inject import allocation
 from inject.aftermath import aftermath
 from inject.clean import Clean, look_again, with_scene
 from inject.decide import Decider, DecisionReport
@@ -24,8 +25,9 @@ def faulted(bench: Bench, clean: Clean, policy: str, *, closely: bool = True) ->
 
     `closely`: and what came of descriptors and files, unless that would take a stop for too many calls.
     """
-    target = bench.target
+    target, variables = bench.target, bench.variables
     parsed = parse(policy)
+    bench.variables = allocation.variables(parsed, bench.environment())
     bench.target = replace(target, limits=fault_limits(target.limits, clean.outcome.wall_s))
     try:
         if closely and len(clean.report.hits) <= MOST_WATCHED:
@@ -35,10 +37,11 @@ def faulted(bench: Bench, clean: Clean, policy: str, *, closely: bool = True) ->
         if report.strikes and isinstance(raw.ending, TimedOut) and raw.ending.stall is Stall.WAITING:
             raw, report = _hurried(bench, parsed)
         outcome = beside(clean, with_scene(bench, raw), report)
-    finally:
         bench.target = target
-    if guards.judge(outcome) and look_again(bench, clean):
-        outcome = replace(outcome, unstable=frozenset(clean.unstable))
+        if guards.judge(outcome) and look_again(bench, clean):
+            outcome = replace(outcome, unstable=frozenset(clean.unstable))
+    finally:
+        bench.target, bench.variables = target, variables
     return outcome, report
 
 

@@ -1,9 +1,9 @@
 """What a sweep still has to run, in which order, and what need not be run after all. Knows no processes.
 
 The order spends a short budget well: sites that no earlier sweep tried come first; then breadth first, the most telling
-fault of each site before the second of any, and lasting faults after the single ones. A lasting fault waits for its
-single one, which tells whether anything came later that could fail again. Every fault ends in exactly one count: it is
-executed, skipped for a reason, or left. Several threads may ask at a time.
+fault of each site before the second of any, and lasting faults after the single ones; then allocations in the same
+order. A lasting fault waits for its single one, which tells whether anything came later that could fail again. Every
+fault ends in exactly one count: it is executed, skipped for a reason, or left. Several threads may ask at a time.
 """
 
 import threading
@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from inject.policy.names import ALLOCATION
 from inject.sweep import Fault, is_same_as_once
 
 AS_ONCE: Final = "nothing came later that could fail again"
@@ -49,7 +50,8 @@ def ordered(faults: Iterable[Fault], tried: Collection[str] = ()) -> list[Fault]
     keyed = []
     for at, fault in enumerate(faults):
         site = fault.hit.site
-        keyed.append(((site in tried, fault.lasting, rounds[site, fault.lasting], at), fault))
+        apart = fault.hit.syscall == ALLOCATION
+        keyed.append(((site in tried, apart, fault.lasting, rounds[site, fault.lasting], at), fault))
         rounds[site, fault.lasting] += 1
     return [fault for _, fault in sorted(keyed, key=lambda pair: pair[0])]
 

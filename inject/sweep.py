@@ -15,6 +15,7 @@ from firedamp.outcome import Frame
 from inject import syscalls
 from inject.census import Hit
 from inject.policy.model import HEADER
+from inject.policy.names import ALLOCATION
 from inject.scope import filters_of
 from inject.short import NAME as SHORT
 from inject.short import fills_disk, short_count
@@ -216,6 +217,9 @@ def names_of(words: tuple[str, ...]) -> frozenset[str]:
     """Names, families and %classes as plain system calls. KeyError for a name that x86-64 does not have."""
     names: set[str] = set()
     for word in words:
+        if word == ALLOCATION:
+            names.add(word)
+            continue
         members = syscalls.in_class(word[1:]) if word.startswith("%") else syscalls.families().get(word, ())
         names |= set(members) or {syscalls.get(word).name}
         if word in syscalls.table():

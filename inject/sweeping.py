@@ -14,9 +14,11 @@ from firedamp.outcome import Outcome, TimedOut
 from firedamp.reproducer import Reproducer
 from firedamp.run import Bench, resolve_stack
 from inject import sweep
+from inject.allocation_sweep import beside
 from inject.clean import Clean, observe
 from inject.decide import DecisionReport
 from inject.faulted import faulted
+from inject.policy.names import ALLOCATION
 from inject.schedule import Record, Result, Schedule
 from inject.sweep import Fault
 
@@ -112,7 +114,8 @@ class Sweeping:
             return self.job.runs is None or self.begun <= self.job.runs
 
     def _run(self, bench: Bench, clean: Clean, fault: Fault) -> Ran:
-        known = resolve_stack(self.clean.report.stacks.get(fault.hit.site, ()))
+        clean = beside(bench, clean) if fault.hit.syscall == ALLOCATION else clean
+        known = resolve_stack(clean.report.stacks.get(fault.hit.site, ()))
         policy = sweep.policy_text(fault, self.job.target.command or bench.command, known)
         outcome, report = faulted(bench, clean, policy, closely=fault.closely)
         with self.lock:

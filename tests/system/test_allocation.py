@@ -191,11 +191,3 @@ def test_a_forked_child_counts_on(executor: Executor, program: Path) -> None:
     failed = "child failed got"
     assert [lines[0] for lines in said] == ["parent NULL ENOMEM", "parent got", "parent got", "parent got"]
     assert [lines[1] for lines in said] == ["child got", "child got", failed, "child NULL ENOMEM"]
-
-
-def test_other_policies_leave_the_environment_alone() -> None:
-    assert allocation.variables(parse("mmap: true then deny[enomem]"), {}) == {}
-    given = {"GLIBC_TUNABLES": "glibc.malloc.check=3:glibc.malloc.mmap_threshold=9"}
-    tuned = allocation.variables(parse("malloc: true then deny[enomem]"), given)["GLIBC_TUNABLES"].split(":")
-    assert tuned[0] == "glibc.malloc.check=3" and "glibc.malloc.mmap_threshold=1" in tuned
-    assert "glibc.malloc.mmap_threshold=9" not in tuned
