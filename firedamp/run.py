@@ -8,8 +8,8 @@ import re
 import subprocess
 import tempfile
 import threading
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Generator, Mapping
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -25,7 +25,7 @@ from firedamp.outcome import Fatal, Frame, Outcome, Tree
 from firedamp.room import Room
 from firedamp.target import Build, InputMode, Profile, Target, TargetKind
 from firedamp.trace.client import Executor
-from firedamp.trace.protocol import Execution, Interceptor
+from firedamp.trace.protocol import Branching, Execution, Interceptor, Left, Snapshots, Trace, Verdict
 from firedamp.unwind import is_own
 
 NAMING = threading.Lock()  # symbols reads files at one position, and benches may run in several threads
@@ -199,6 +199,34 @@ class Bench:
         status = self._check()
         return replace(outcome, before=before, after=after, temporary=temporary, check_status=status), report
 
+    def run_branching(
+        self, branching: Branching, *, streams: Streams | None = None
+    ) -> Generator[tuple[int, Outcome, object], Verdict, Left]:
+        """Many runs of the command that begin alike, each as `run_command` with `snapshot` and one of the interceptors
+        would show it: (index, outcome, report). What is left over needs runs of its own.
+        """
+        self._fresh()
+        before = self.room.tree()
+        runs = self.executor.run_snapshots(
+            Snapshots(
+                execution=self._execution(self.command, streams or Streams.of(self.target)),
+                branching=branching,
+                folders=(self.room.path, self.room.tmp),
+                shadows=self.room.shadows,
+            )
+        )
+        with closing(runs):
+            try:
+                snapshot = next(runs)
+                while True:
+                    outcome = self._resolved(snapshot.trace)
+                    outcome = replace(outcome, before=before, after=self.room.tree(), check_status=self._check())
+                    verdict = yield snapshot.index, outcome, snapshot.trace.report
+                    snapshot = runs.send(verdict)
+            except StopIteration as end:
+                left: Left = end.value
+                return left
+
     def _fresh(self) -> None:
         self.room.reset()
         if not self._prepared and self.target.setup is not None:
@@ -208,8 +236,11 @@ class Bench:
 
     def _run(self, execution: Execution) -> tuple[Outcome, object]:
         trace = self.executor.run(execution)
+        return self._resolved(trace), trace.report
+
+    def _resolved(self, trace: Trace) -> Outcome:
         outcome = resolve_outcome(replace(trace.outcome, confinement=jail.level()))
-        return (self._with_report(outcome) if self._sanitized else outcome), trace.report
+        return self._with_report(outcome) if self._sanitized else outcome
 
     def _with_report(self, outcome: Outcome) -> Outcome:
         if report := sanitizers.read_report(self.room.tmp):

@@ -192,30 +192,41 @@ class Decider:
         return frozenset(self.by_number) | unnamed
 
     def enter(self, call: Call) -> Action:
+        return self.decide(View(call))
+
+    def decide(self, view: View) -> Action:
+        """`enter`, for several deciders that look at one call."""
         if "CWD" not in self.macros:
-            self.macros["CWD"] = call.folder()
-        action = self._decide(call) if self.lineages is None else self._follow(self.lineages, call)
+            self.macros["CWD"] = view.call.folder()
+        action = self._decide(view) if self.lineages is None else self._follow(self.lineages, view)
         if self.releases is None or action.suppress is not None:
             return action
-        return replace(action, watch=True) if self.releases.enter(View(call)) else action
+        return replace(action, watch=True) if self.releases.enter(view) else action
 
-    def _follow(self, lineages: Lineages, call: Call) -> Action:
+    def moved(self, pid: int, copy_pid: int) -> None:
+        """firedamp.trace.protocol.Movable, for policies that `inject.snapshots.shares` lets pass."""
+        self.strikes = [replace(strike, pid=copy_pid) for strike in self.strikes]
+        if pid in self.pending:
+            self.pending[copy_pid] = self.pending.pop(pid)
+
+    def _follow(self, lineages: Lineages, view: View) -> Action:
         """As _decide, for the rules that are for this process; forks and new programs are noted."""
+        call = view.call
         lineage = lineages.of(call)
         action, mode = PROCEED, None
         if not lineages.unhindered(lineage):
-            action = self._decide(call, lineage)
+            action = self._decide(view, lineage)
             mode, self.mode_of_exec = self.mode_of_exec, None
         if call.number in lineages.numbers() and action.suppress is None:
             lineages.begin(call, mode)
             return replace(action, watch=True)
         return action
 
-    def _decide(self, call: Call, lineage: tuple[str, ...] = ()) -> Action:
+    def _decide(self, view: View, lineage: tuple[str, ...] = ()) -> Action:
+        call = view.call
         allocation = self.allocations.find(call) if self.allocations is not None else None
         if allocation is not None and allocation.denied:
-            return failure(View(call), ENOMEM).action
-        view = View(call)
+            return failure(view, ENOMEM).action
         decided: Armed | None = None
         sited: set[str] = set()
         concerned = False

@@ -88,6 +88,11 @@ class Room:
         """For TMPDIR: beside the working folder, empty after each reset."""
         return Path(self._tmp)
 
+    @property
+    def shadows(self) -> Path:
+        """An empty folder on the same file system, out of the program's sight: for second names of its files."""
+        return Path(self._shadows)
+
     def reset(self) -> None:
         """Put both folders back to their starting bytes. Nothing of the program may be alive any more."""
         try:
@@ -130,7 +135,8 @@ class Room:
         stage = f"{lodging}/room"  # all that the program sees through ".."
         os.mkdir(stage, 0o700)
         self._root, self._tmp, self._trash = f"{stage}/work", f"{stage}/tmp", f"{lodging}/trash"
-        for folder in (self._root, self._tmp, self._trash):
+        self._shadows = f"{lodging}/shadows"
+        for folder in (self._root, self._tmp, self._trash, self._shadows):
             os.mkdir(folder, 0o700)
         self._vault = Vault(f"{lodging}/vault")
         try:

@@ -10,13 +10,14 @@ import socket
 import subprocess
 import sys
 import weakref
+from collections.abc import Generator
 from types import TracebackType
 from typing import Self
 
 from firedamp import errors
 from firedamp.errors import WorkerDied
 from firedamp.trace import wire
-from firedamp.trace.protocol import Execution, Trace
+from firedamp.trace.protocol import Execution, Left, Snapshot, Snapshots, Trace, Verdict
 
 
 def _end(process: subprocess.Popen[bytes], connection: socket.socket) -> None:
@@ -32,6 +33,10 @@ def _is_open(descriptor: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def _unexpected(answer: object) -> WorkerDied:
+    return WorkerDied(f"the tracer answered {type(answer).__name__}; reinstall firedamp, its parts do not match")
 
 
 class Executor:
@@ -68,30 +73,53 @@ class Executor:
 
         Raises UsageError when the program cannot be started, WorkerDied when our own tracer ended.
         """
-        connection = self._connect()
         wanted = (*((0, 1, 2) if execution.inherit_streams else ()), *execution.descriptors)
         descriptors = tuple(number for number in wanted if _is_open(number))
-        request = wire.Request(execution=execution, targets=descriptors)
+        answer = self._ask(execution.argv[0], wire.Request(execution=execution, targets=descriptors), descriptors)
+        if not isinstance(answer, Trace):
+            raise _unexpected(answer)
+        return answer
+
+    def run_snapshots(self, snapshots: Snapshots) -> Generator[Snapshot, Verdict, Left]:
+        """Runs that begin alike, in the order in which they part; each waits for its Verdict. Raises as `run` does.
+
+        To leave off before the end, send a Verdict that stops; a generator that is closed ends the worker.
+        """
+        name = snapshots.execution.argv[0]
+        message: wire.Request | Verdict = wire.Request(execution=snapshots)
         try:
-            wire.send(connection, request, descriptors)
+            while True:
+                match self._ask(name, message):
+                    case Snapshot() as snapshot:
+                        message = yield snapshot
+                    case Left() as left:
+                        return left
+                    case answer:
+                        raise _unexpected(answer)
+        except GeneratorExit:
+            self.close()
+            raise
+
+    def _ask(self, name: str, message: object, descriptors: tuple[int, ...] = ()) -> object:
+        """One message, one answer."""
+        connection = self._connect()
+        try:
+            wire.send(connection, message, descriptors)
             answer, _ = wire.receive(connection)
         except (EOFError, ConnectionError) as error:
             process = self._process
             self.close()
             status = process.returncode if process is not None else None
             raise WorkerDied(
-                f"{execution.argv[0]}: the tracer ended during the run (status {status}); run it again, "
+                f"{name}: the tracer ended during the run (status {status}); run it again, "
                 "and report it when it comes back"
             ) from error
         except BaseException:  # Ctrl-C above all: no child may stay behind
             self.close()
             raise
-        match answer:
-            case Trace():
-                return answer
-            case wire.Failed(error=name, text=text):
-                raise getattr(errors, name)(text)
-        raise WorkerDied(f"the tracer answered {type(answer).__name__}; reinstall firedamp, its parts do not match")
+        if isinstance(answer, wire.Failed):
+            raise getattr(errors, answer.error)(answer.text)
+        return answer
 
     def _connect(self) -> socket.socket:
         if self._process is not None and self._process.poll() is not None:

@@ -88,6 +88,63 @@ class Execution:
     descriptors: tuple[int, ...] = ()  # descriptors of ours (by number in this process) that the program keeps
 
 
+class Movable(Interceptor, Protocol):
+    """One that can go on in a copy of the process that it has seen so far."""
+
+    def moved(self, pid: int, copy_pid: int) -> None:
+        """The call that it decided last, and all that follows, is `copy_pid`'s; that is a process of one thread."""
+
+
+class Branching(Protocol):
+    """Decides for many runs at once, as long as they are one and the same. Pickled like an Interceptor."""
+
+    def numbers(self) -> frozenset[int]: ...
+
+    def enter(self, call: Call) -> tuple[tuple[int, Action], ...]:
+        """The runs that differ from now on, by their index, and how; all others let the call run."""
+
+    def remaining(self) -> frozenset[int]:
+        """The runs that are still like the original."""
+
+    def drop(self, indexes: frozenset[int]) -> None:
+        """They have left, or are not wanted any more."""
+
+    def interceptor(self, index: int) -> Movable:
+        """What decides about the rest of one run."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshots:
+    """Many runs of one program; the beginning that they share runs once (firedamp.trace.snapshot)."""
+
+    execution: Execution  # without an interceptor
+    branching: Branching
+    folders: tuple[Path, ...]  # put back after each copy, with all that is in them
+    shadows: Path  # an empty folder on their file system, out of the program's sight
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """One run has come to its end; its folders are as it left them until a Verdict comes."""
+
+    index: int
+    trace: "Trace"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What the other side says to a Snapshot."""
+
+    stop: bool = False  # no further run is wanted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left:
+    """The end: `reasons` why some of the runs need a process of their own."""
+
+    reasons: tuple[tuple[int, str], ...] = ()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trace:
     """The worker's answer: an Outcome's raw material plus what the interceptor reported."""

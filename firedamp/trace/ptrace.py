@@ -25,6 +25,7 @@ _CONT: int = func.PTRACE_CONT
 _GETEVENTMSG: int = func.PTRACE_GETEVENTMSG
 
 WORD = 0xFFFF_FFFF_FFFF_FFFF
+SYSCALL_BYTES = 2  # of the instruction `syscall`
 SYSTEM_CALL_STOP = signal.SIGTRAP | 0x80  # with PTRACE_O_TRACESYSGOOD
 
 # The kernel's private "start this call again" results (include/linux/errno.h): a program sees EINTR or nothing.
@@ -189,6 +190,19 @@ class Registers:
         regs = self._structure
         return {number: getattr(regs, name) for name, number in DWARF_NUMBERS.items()}
 
+    def before_call(self) -> "Registers":
+        """Of a thread that stands at the entry of a call: those with which it makes that call once more."""
+        registers = Registers.__new__(Registers)
+        registers._structure = type(self._structure).from_buffer_copy(self._structure)
+        registers._structure.rip -= SYSCALL_BYTES
+        registers._structure.rax = self._structure.orig_rax
+        registers._structure.orig_rax = WORD  # in no call: the kernel has nothing to start again
+        return registers
+
+    def give(self, tid: int) -> None:
+        """Make them the registers of a stopped thread."""
+        _call(func.PTRACE_SETREGS, tid, 0, addressof(self._structure))
+
 
 def result(tid: int) -> int:
     """What the kernel returned, at the exit stop of a call. libc clears errno when a peeked word is -1."""
@@ -284,6 +298,16 @@ def wait(*, block: bool = True) -> WaitStatus | None:
     if tid == -1 and get_errno() == errno.ECHILD:
         raise ChildProcessError
     return None
+
+
+def wait_for(tid: int) -> WaitStatus:
+    """The next report of this very tracee. Raises ChildProcessError when there is no such."""
+    while True:
+        found = _wait4(tid, byref(_raw_status), _WALL, byref(_usage))
+        if found > 0:
+            return WaitStatus(found, _raw_status.value)
+        if get_errno() == errno.ECHILD:
+            raise ChildProcessError(tid)
 
 
 def last_usage() -> Usage:

@@ -61,15 +61,18 @@ class Tracer:
                 self._clock.stop()
                 run.sweep_up()
             if not run.started:
-                failure = self._spawner.failure()
-                if failure is not None:
-                    raise launch.explain(failure, execution, program)
-                raise UsageError(
-                    f"{program}: the kernel killed process {pid} while it loaded the program ({run.ending}); "
-                    "it may be damaged, or too large for the limits"
-                )
+                raise self._unstarted(execution, program, pid, run)
             limit = execution.limits.output_bytes
             return run.trace(opened.captured(1, limit), opened.captured(2, limit))
+
+    def _unstarted(self, execution: Execution, program: Path, pid: int, run: "Run") -> Exception:
+        failure = self._spawner.failure()
+        if failure is not None:
+            return launch.explain(failure, execution, program)
+        return UsageError(
+            f"{program}: the kernel killed process {pid} while it loaded the program ({run.ending}); "
+            "it may be damaged, or too large for the limits"
+        )
 
     def _start(self, execution: Execution, program: Path, opened: Opened, run: "Run") -> int:
         table, temporary = launch.rows(execution, program, opened.streams, self._spawner)
@@ -102,6 +105,7 @@ class Run:
         self._unwinder = unwinder
         self._interceptor = execution.interceptor
         self._numbers = self._interceptor.numbers() if self._interceptor is not None else frozenset()
+        self._passing = launch.NOTED  # these stop, but nobody decides about them
         self.options = ptrace.FOLLOW | Option.TRACESECCOMP
         if execution.exit_stack:
             self.options |= Option.TRACEEXIT
@@ -287,14 +291,19 @@ class Run:
         if number in NOTES:
             self._foreign[NOTES[number]] = None
         if number not in self._numbers or self._interceptor is None:
-            if number not in launch.NOTED:  # a foreign ABI, or a filter of the program's own that nobody answers
+            if number not in self._passing:  # a foreign ABI, or a filter of the program's own that nobody answers
                 if number == bpf.FOREIGN:
                     self._foreign[FOREIGN_NOTE] = None
                 self._skip(tracee, -errno.ENOSYS)
             self._go(tracee)
             return
-        call = StoppedCall(tracee.tid, number, tracee.process, self._frames)
-        action = self._interceptor.enter(call)
+        call = self._call(tracee, number)
+        self._carry_out(tracee, call, self._interceptor.enter(call))
+
+    def _call(self, tracee: Tracee, number: int) -> StoppedCall:
+        return StoppedCall(tracee.tid, number, tracee.process, self._frames)
+
+    def _carry_out(self, tracee: Tracee, call: StoppedCall, action: Action) -> None:
         if action is PROCEED:
             self._go(tracee)
         elif action.delay_entry_s > 0:

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from firedamp.trace.protocol import Execution, Trace
+from firedamp.trace.protocol import Execution, Left, Snapshot, Snapshots, Trace
 
 _LENGTH = struct.Struct("=Q")
 MOST_DESCRIPTORS = 250  # SCM_MAX_FD is 253 (include/net/scm.h)
@@ -19,7 +19,7 @@ MOST_DESCRIPTORS = 250  # SCM_MAX_FD is 253 (include/net/scm.h)
 class Request:
     """`targets[i]` is the number that the i-th descriptor sent along has in the program."""
 
-    execution: Execution
+    execution: Execution | Snapshots
     targets: tuple[int, ...] = ()
 
 
@@ -31,7 +31,7 @@ class Failed:
     text: str
 
 
-Answer = Trace | Failed
+Answer = Trace | Snapshot | Left | Failed  # a Snapshot wants a Verdict, and is not the last answer
 
 
 def send(connection: socket.socket, value: object, descriptors: Sequence[int] = ()) -> None:

@@ -13,7 +13,8 @@ from ctypes import CDLL
 
 from firedamp import errors
 from firedamp.trace import wire
-from firedamp.trace.tracer import Tracer
+from firedamp.trace.protocol import Snapshot, Snapshots, Verdict
+from firedamp.trace.snapshot import SnapshotTracer
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -32,9 +33,20 @@ def _settle(parent: int) -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _answer(tracer: Tracer, request: wire.Request, descriptors: list[int]) -> wire.Answer:
+def _answer(
+    tracer: SnapshotTracer, request: wire.Request, descriptors: list[int], connection: socket.socket
+) -> wire.Answer:
+    def publish(snapshot: Snapshot) -> Verdict:
+        wire.send(connection, snapshot)
+        verdict, _ = wire.receive(connection)
+        assert isinstance(verdict, Verdict)
+        return verdict
+
+    given = dict(zip(request.targets, descriptors, strict=True))
     try:
-        return tracer.run(request.execution, dict(zip(request.targets, descriptors, strict=True)))
+        if isinstance(request.execution, Snapshots):
+            return tracer.run_snapshots(request.execution, given, publish)
+        return tracer.run(request.execution, given)
     except errors.FiredampError as error:
         name = type(error).__name__
         plain = type(error).__init__ is Exception.__init__
@@ -44,7 +56,7 @@ def _answer(tracer: Tracer, request: wire.Request, descriptors: list[int]) -> wi
 
 
 def main(connection: socket.socket) -> None:
-    tracer = Tracer()
+    tracer = SnapshotTracer()
     gc.freeze()
     gc.set_threshold(50_000)  # a run makes few cycles; a collection in its midst takes as long as an execve
     while True:
@@ -57,7 +69,7 @@ def main(connection: socket.socket) -> None:
             continue
         assert isinstance(request, wire.Request)
         try:
-            answer = _answer(tracer, request, descriptors)
+            answer = _answer(tracer, request, descriptors, connection)
         finally:
             for descriptor in descriptors:
                 os.close(descriptor)

@@ -52,6 +52,12 @@ class Unwinder:
         self._maps.pop(pid, None)
         self._recalled.pop(pid, None)
 
+    def inherit(self, pid: int, copy_pid: int) -> None:
+        """`copy_pid` was forked from `pid`: what is remembered of one is true of the other, and checked at each use."""
+        self._recalled[copy_pid] = self._recalled.setdefault(pid, {})
+        if pid in self._maps:
+            self._maps[copy_pid] = self._maps[pid]
+
     def stack(self, pid: int, registers: Registers, read: Read, limit: int = STACK_LIMIT) -> tuple[Frame, ...]:
         """Up to `limit` frames, innermost first. Never raises, and stops where the stack makes no sense."""
         recalled = self._recalled.setdefault(pid, {})

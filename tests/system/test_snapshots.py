@@ -1,0 +1,166 @@
+"""Runs that begin alike, told apart by a copy of the process: each shows what a run of its own shows, or is left."""
+
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from firedamp.outcome import Outcome, Strike
+from firedamp.run import Bench
+from firedamp.target import InputMode, Target, TargetKind
+from firedamp.trace.protocol import Left, Verdict
+from inject.clean import observe
+from inject.decide import Decider, DecisionReport
+from inject.policy import parse
+from inject.snapshots import branching
+from inject.sweep import Selection, plan
+
+pytestmark = [pytest.mark.needs("ptrace"), pytest.mark.needs("seccomp")]
+
+STATE = Path(__file__).parents[1] / "targets" / "snapshots" / "state.c"
+FAILS = "openat: true then deny[eio] when 1\n"
+
+
+def bench(folder: Path, *argv: str, **facts: object) -> Bench:
+    (folder / "in.txt").write_text("".join(f"{number}\n" for number in range(1, 2001)))
+    (folder / "in.txt").chmod(0o640)
+    target = Target(
+        name="tool",
+        kind=TargetKind.COMMAND,
+        root=folder,
+        command=argv,
+        input=InputMode.NONE,
+        **facts,  # type: ignore[arg-type]
+    )
+    return Bench(target, None)
+
+
+def snapshots(ready: Bench, policies: list[str]) -> tuple[dict[int, tuple[Outcome, DecisionReport]], Left]:
+    runs = branching(ready, [parse(policy) for policy in policies])
+    seen: dict[int, tuple[Outcome, DecisionReport]] = {}
+    try:
+        index, outcome, report = next(runs)
+        while True:
+            seen[index] = outcome, report
+            index, outcome, report = runs.send(Verdict())
+    except StopIteration as end:
+        left = end.value
+        assert isinstance(left, Left)
+        return seen, left
+
+
+def shown(outcome: Outcome, report: DecisionReport) -> tuple[object, ...]:
+    """All that does not differ by chance."""
+    strikes: list[Strike] = [replace(strike, pid=0) for strike in report.strikes]
+    what = outcome.ending, outcome.stdout, outcome.stderr, outcome.before, outcome.after, outcome.check_status
+    return *what, outcome.fatals, strikes, report.fired, report.matched, report.later
+
+
+def planned(ready: Bench, *syscalls: str) -> list[str]:
+    """The rules of a whole sweep."""
+    clean = observe(ready)
+    made = plan(clean.report.hits, str(ready.room.path), clean.steady_paths, Selection(syscalls=frozenset(syscalls)))
+    return ["\n".join(fault.rules) for fault in made.faults]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("cat", "in.txt"),
+        ("cp", "in.txt", "copy.txt"),
+        ("gzip", "in.txt"),  # takes away names of files that the original has open
+        ("sort", "-o", "in.txt", "-r", "in.txt"),
+        ("mv", "in.txt", "there.txt"),
+        ("tar", "cf", "all.tar", "in.txt"),  # looks whether a file changed meanwhile
+        ("split", "-l", "400", "in.txt"),
+    ],
+    ids=lambda command: str(command[0]),
+)
+def test_a_snapshot_shows_what_a_run_of_its_own_shows(tmp_path: Path, command: tuple[str, ...]) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"needs {command[0]}")
+    with bench(tmp_path, *command, check="ls > listed; test -e in.txt") as ready:
+        policies = planned(ready, "read", "write", "close", "unlink", "rename", "newfstatat")
+        seen, left = snapshots(ready, policies)
+        assert len(seen) > 10
+        assert seen.keys() | dict(left.reasons).keys() == set(range(len(policies)))
+        for index, snapshot in seen.items():
+            decider = Decider(parse(policies[index]), folder=str(ready.room.path))
+            outcome, report = ready.run_command(interceptor=decider, snapshot=True)
+            assert isinstance(report, DecisionReport)
+            assert shown(*snapshot) == shown(outcome, report), policies[index]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc")
+    output = tmp_path_factory.mktemp("state") / "state"
+    subprocess.run(["gcc", "-O1", "-pthread", "-o", output, STATE], check=True)
+    return output
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("pipe", "a pipe, a socket or a device is open"),
+        ("alarm", "an alarm is set"),
+        ("timer", "a timer is set"),
+        ("flock", "a file is locked"),
+        ("fcntl", "a file is locked"),
+        ("mapping", "memory is shared with others"),
+        ("shmat", "System V shared memory is attached"),
+        ("mlock", "memory is locked"),
+        ("thread", "another process or thread of the program is alive"),
+        ("child", "a child was not waited for"),
+        ("signal", "a signal is pending"),
+    ],
+)
+def test_what_a_copy_would_not_have_is_left_to_a_run_of_its_own(
+    state: Path, tmp_path: Path, kind: str, reason: str
+) -> None:
+    failing = 'read: path eq "$CWD/in.txt" then deny[eio] when 1\n'
+    with bench(tmp_path, str(state), kind) as ready:
+        seen, left = snapshots(ready, [FAILS, failing])
+        assert set(seen) == {0}, "before that state came about a copy was possible"
+        assert left.reasons == ((1, reason),)
+        seen, left = snapshots(ready, [])
+        assert (seen, left.reasons) == ({}, ())
+
+
+def test_without_such_state_nothing_is_left(state: Path, tmp_path: Path) -> None:
+    with bench(tmp_path, str(state)) as ready:
+        seen, left = snapshots(ready, [FAILS, 'read: path eq "$CWD/in.txt" then deny[eio] when 1\n'])
+    assert (set(seen), left.reasons) == ({0, 1}, ())
+    assert b"Input/output error" in seen[1][0].stderr
+
+
+def test_who_never_parts_is_left(tmp_path: Path) -> None:
+    with bench(tmp_path, "cat", "in.txt") as ready:
+        seen, left = snapshots(ready, ['read: path eq "/nowhere" then deny[eio]\n', FAILS])
+    assert (set(seen), left.reasons) == ({1}, ((0, "the original did not come there"),))
+
+
+def test_a_copy_has_limits_of_its_own_and_the_original_goes_on(tmp_path: Path) -> None:
+    script = "while :; do read line < in.txt || break; done; echo over"
+    with bench(tmp_path, "sh", "-c", script) as ready:
+        limits = replace(ready.target.limits, wall_s=0.4)
+        ready.target = replace(ready.target, limits=limits)
+        policies = [f'read: path eq "$CWD/in.txt" then retval[0] when {nth}\n' for nth in (1, 2)]
+        stuck = 'read: path eq "$CWD/in.txt" then permit delay[90s] when 2\n'
+        seen, _ = snapshots(ready, [policies[0], stuck, policies[1]])
+    assert seen[0][0].stdout == seen[2][0].stdout == b"over\n"
+    assert seen.keys() == {0, 1, 2} and seen[1][0].stdout == b""
+
+
+def test_the_other_side_can_leave_off(tmp_path: Path) -> None:
+    with bench(tmp_path, "cat", "in.txt") as ready:
+        runs = branching(ready, [parse(FAILS), parse("read: true then deny[eio] when 2\n")])
+        next(runs)
+        with pytest.raises(StopIteration) as end:
+            runs.send(Verdict(stop=True))
+        assert end.value.value == Left()
+        outcome, _ = ready.run_command()
+        assert outcome.stdout.endswith(b"2000\n")
