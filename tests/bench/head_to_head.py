@@ -155,6 +155,7 @@ def measure(tool: str, program: Program, bug: Case, twin: Case, limits: Limits) 
 
 
 Rows = dict[str, dict[str, Cell]]
+TOTALS = ("found", "hint", "missed", "refused", "twins with false alarms", "false alarms", "runs", "seconds")
 
 
 def table(rows: Rows, programs: dict[str, Program], tools: Sequence[str], facts: dict[str, object]) -> str:
@@ -177,10 +178,16 @@ def table(rows: Rows, programs: dict[str, Program], tools: Sequence[str], facts:
         "|---" * (1 + len(tools)) + "|",
         *(
             f"| {what} | {' | '.join(_total(what, [cells[tool] for cells in rows.values()]) for tool in tools)} |"
-            for what in ("found", "hint", "missed", "refused", "twins with false alarms", "runs", "seconds")
+            for what in TOTALS
         ),
         "",
         *(_missed(rows, tool) for tool in tools),
+        *(
+            f"- firedamp's false alarm on {name}: {alarm}"
+            for name, cells in rows.items()
+            if "firedamp" in cells
+            for alarm in cells["firedamp"].false_alarms
+        ),
         "",
         *(f"- {name}: {value}" for name, value in facts.items()),
     ]
@@ -201,6 +208,8 @@ def _total(what: str, cells: list[Cell]) -> str:
     match what:
         case "twins with false alarms":
             return str(sum(bool(cell.false_alarms) for cell in cells))
+        case "false alarms":
+            return str(sum(len(cell.false_alarms) for cell in cells))
         case "runs":
             return f"{sum(cell.runs for cell in cells):,}"
         case "seconds":
