@@ -158,6 +158,11 @@ def plausible(name: str, facts: CallFacts) -> tuple[ErrnoFact, ...]:
     return tuple(fact for fact in get(name).errnos if fact.tier is Tier.ENVIRONMENT and facts.hold(fact.when))
 
 
+def provoked(name: str) -> tuple[str, ...]:
+    """The errnos that the tests make the kernel itself return from this very call."""
+    return tuple(_overlay()["provoked"].get(name, ()))
+
+
 def in_class(label: str) -> tuple[str, ...]:
     """The members of strace's %label, by number; empty when strace has no such class."""
     label = {"network": "network", "net": "network"}.get(label, label)
@@ -261,7 +266,7 @@ def _fact(label: str, by_name: bool, text: str, row: Mapping[str, Any]) -> Errno
         effect=row.get("effect", "suppress"),
         lasting=row.get("lasting", text in defaults["lasting"]),
         signal=row.get("signal"),
-        witness=row.get("witness", "man"),
+        witness="provoked" if text in provoked(label) else row.get("witness", "man"),
     )
 
 
