@@ -2,7 +2,8 @@
 
 Job.options: `errnos` and `syscalls` (tuples of names; empty: all; a system call may be a family or a %class), `startup`
 (bool: also strike while the dynamic loader works, before the program's first instruction), `resume` (bool: what an
-earlier sweep of the same command ran is not run again).
+earlier sweep of the same command ran is not run again), `pairs` (bool: a second fault in what the program does after a
+first that it handles).
 """
 
 import os
@@ -18,9 +19,11 @@ from firedamp.run import Bench
 from firedamp.target import Build
 from inject import allocation, sweep
 from inject.allocation_sweep import allocations
+from inject.census import Hit
 from inject.clean import Clean, observe
 from inject.faulted import faulted
-from inject.journal import Journal, key, subject
+from inject.journal import Journal, subject
+from inject.pairs import Pairing
 from inject.policy import parse
 from inject.schedule import Schedule, schedule
 from inject.sweep import Plan, Selection
@@ -41,10 +44,17 @@ class FaultEngine:
             made, noted = _plan(bench, clean, selection)
             progress.notes.extend((*clean.noted, *noted))
             journal = stack.enter_context(_journal(job, bench))
-            todo = schedule(made.faults, made.skips, journal.tried)
-            todo.take_over(journal.known, key)
+            todo = schedule(made.faults, made.skips, journal.tried, _pairing(job, clean))
+            todo.take_over(journal.find)
             _begin(progress, made, todo, selection, journal)
-            for ran in Sweeping(job=job, progress=progress, schedule=todo, clean=clean).run(bench, stack):
+            sweeping = Sweeping(
+                job=job,
+                progress=progress,
+                schedule=todo,
+                clean=clean,
+                planning=lambda hits, folder: _of_hits(hits, folder, clean, selection, _program(bench)).faults,
+            )
+            for ran in sweeping.run(bench, stack):
                 if ran.attempt is not None:
                     progress.done += 1
                     yield ran.attempt
@@ -65,17 +75,21 @@ def _plan(bench: Bench, clean: Clean, selection: Selection) -> tuple[Plan, tuple
     """System calls and allocations, and what a person should know of them."""
     program = _program(bench)
     script = program if program is not None and is_script(program) else None
-    calls = sweep.plan(
-        clean.report.hits,
-        str(bench.room.path),
-        clean.steady_paths,
-        selection,
-        program,
-        script=script is not None,
-    )
+    folder = str(bench.room.path)
+    calls = _of_hits(clean.report.hits, folder, clean, selection, program, script=script is not None)
     asked, note = allocations(bench, clean, selection, script=script, others=len(calls.faults))
     made = Plan(faults=(*calls.faults, *asked.faults), sites=calls.sites + asked.sites, skips=calls.skips + asked.skips)
     return made, () if note is None else (note,)
+
+
+def _of_hits(
+    hits: tuple[Hit, ...], folder: str, clean: Clean, selection: Selection, program: str | None, *, script: bool = False
+) -> Plan:
+    return sweep.plan(hits, folder, clean.steady_paths, selection, program, script=script)
+
+
+def _pairing(job: Job, clean: Clean) -> Pairing | None:
+    return Pairing(usual=frozenset(clean.report.stacks)) if job.options.get("pairs") is True else None
 
 
 def _program(bench: Bench) -> str | None:

@@ -30,7 +30,7 @@ BLOCK_BYTES: Final = 1 << 20
 
 def key(fault: Fault) -> str:
     """The fault's rules say what it is, in every run of the same program."""
-    return digest("\n".join(fault.rules))
+    return digest("\n".join(fault.schedule))
 
 
 def digest(text: str) -> str:
@@ -113,6 +113,7 @@ def _take(contents: Contents, value: dict[str, Any]) -> None:
             result=Result(value["result"]),
             later=int(value.get("later", 0)),
             hung=bool(value.get("hung", False)),
+            handled=bool(value.get("handled", False)),
             findings=tuple(str(each) for each in value.get("findings", ())),
         )
         contents.tried.add(str(value["site"]))
@@ -128,6 +129,8 @@ def line_of(fault: Fault, record: Record) -> dict[str, Any]:
         line["later"] = record.later
     if record.hung:
         line["hung"] = True
+    if record.handled:
+        line["handled"] = True
     if record.findings:
         line["findings"] = list(record.findings)
     return line
@@ -167,6 +170,10 @@ class Journal:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         os.close(self._fd)
+
+    def find(self, fault: Fault) -> Record | None:
+        """What its run showed, where that is taken over."""
+        return self.known.get(key(fault))
 
     def append(self, fault: Fault, record: Record) -> None:
         self._write(line_of(fault, record))

@@ -2,17 +2,19 @@
 
 The order spends a short budget well: sites that no earlier sweep tried come first; then breadth first, the most telling
 fault of each site before the second of any, and lasting faults after the single ones; then allocations in the same
-order. A lasting fault waits for its single one, which tells whether anything came later that could fail again. Every
-fault ends in exactly one count: it is executed, skipped for a reason, or left. Several threads may ask at a time.
+order. A lasting fault waits for its single one, which tells whether anything came later that could fail again. Pairs
+come after all of these. Every fault ends in exactly one count: it is executed, taken over, skipped for a reason, or
+left. Several threads may ask at a time.
 """
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from inject.pairs import Pairing, Probe
 from inject.policy.names import ALLOCATION
 from inject.sweep import Fault, is_same_as_once
 
@@ -20,6 +22,7 @@ AS_ONCE: Final = "nothing came later that could fail again"
 HUNG: Final = "another lasting fault at this site hung, which is a finding already"
 
 Moment = tuple[str, int, str]  # site, hit, name of the fault: what the single and the lasting one have in common
+Task = Fault | Probe
 
 
 class Result(StrEnum):
@@ -37,6 +40,7 @@ class Record:
     result: Result
     later: int = 0  # calls that its rules name, after the strike
     hung: bool = False
+    handled: bool = False  # the program came to an end of its own, and there was nothing to find
     findings: tuple[str, ...] = ()
 
 
@@ -49,7 +53,7 @@ def ordered(faults: Iterable[Fault], tried: Collection[str] = ()) -> list[Fault]
     rounds: Counter[tuple[str, bool]] = Counter()
     keyed = []
     for at, fault in enumerate(faults):
-        site = fault.hit.site
+        site = (fault.first or fault).hit.site
         apart = fault.hit.syscall == ALLOCATION
         keyed.append(((site in tried, apart, fault.lasting, rounds[site, fault.lasting], at), fault))
         rounds[site, fault.lasting] += 1
@@ -61,58 +65,103 @@ class Schedule:
     """`planned`, `skips` and `taken_over` count faults: what is not executed and in neither of these is left."""
 
     todo: deque[Fault]
+    pairing: Pairing | None = None  # None: no pairs are wanted
+    known: Callable[[Fault], Record | None] = lambda fault: None  # by an earlier sweep that this one goes on with
     planned: int = 0
-    taken_over: int = 0  # executed by an earlier sweep that this one goes on with
+    taken_over: int = 0  # executed by that earlier sweep
     skips: Counter[str] = field(default_factory=Counter)
     later: dict[Moment, int] = field(default_factory=dict)  # of single faults that were run
     hung: set[str] = field(default_factory=set)  # sites
-    running: set[Moment] = field(default_factory=set)
+    under_way: set[Moment] = field(default_factory=set)
+    running: int = 0
+    probes: deque[Probe] = field(default_factory=deque)
+    paired: list[Fault] = field(default_factory=list)  # for when all else is done
     changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def take(self) -> Fault | None:
-        """The next fault to run, None at the end. Waits where all that is left depends on a run under way."""
+    def take(self) -> Task | None:
+        """The next thing to run, None at the end. Waits where all that is left depends on a run under way."""
         with self.changed:
             while True:
-                fault = self._first()
-                if fault is not None:
-                    self.running.add(moment(fault))
-                    return fault
-                if not self.todo and not self.running:
+                task = self._next()
+                if task is not None:
+                    self.running += 1
+                    if isinstance(task, Fault):
+                        self.under_way.add(moment(task))
+                    return task
+                if not self.running:
                     return None
                 self.changed.wait()
 
     def settle(self, fault: Fault, record: Record) -> None:
         """The run of a fault that was taken is over."""
         with self.changed:
-            self.running.discard(moment(fault))
             self._learn(fault, record)
-            self.changed.notify_all()
+            self._end(fault)
 
-    def give_up(self, fault: Fault) -> None:
-        """It will not be run after all: it is left."""
+    def pair(self, task: Probe, seconds: Iterable[Fault]) -> None:
+        """What the program does after a fault was looked at."""
         with self.changed:
-            self.running.discard(moment(fault))
-            self.changed.notify_all()
+            assert self.pairing is not None
+            pairs = self.pairing.of(task.first, seconds)
+            self.planned += len(pairs) + self.pairing.skips.total()
+            self.skips.update(self.pairing.skips)
+            self.pairing.skips.clear()
+            self.paired += self._without_known(pairs)
+            self._end(task)
+
+    def give_up(self, task: Task) -> None:
+        """It will not be run after all: a fault is left."""
+        with self.changed:
+            self._end(task)
+
+    def take_over(self, known: Callable[[Fault], Record | None]) -> None:
+        """What an earlier run showed; each such fault needs no run of its own. Before the first is taken."""
+        self.known = known
+        self.todo = deque(self._without_known(self.todo))
+
+    def _end(self, task: Task) -> None:
+        self.running -= 1
+        if isinstance(task, Fault):
+            self.under_way.discard(moment(task))
+        self.changed.notify_all()
+
+    def _without_known(self, faults: Iterable[Fault]) -> list[Fault]:
+        unknown = []
+        for fault in faults:
+            record = self.known(fault)
+            if record is None:
+                unknown.append(fault)
+                continue
+            self._learn(fault, record)
+            self.taken_over += record.result is Result.STRUCK
+        return unknown
 
     def _learn(self, fault: Fault, record: Record) -> None:
         if record.result is not Result.STRUCK:
             self.skips[record.result.value] += 1
+        if fault.first is not None:
+            return
         if not fault.lasting:
             self.later[moment(fault)] = record.later
         elif record.hung and record.findings:
             self.hung.add(fault.hit.site)
+        if self.pairing is not None:
+            if record.findings:
+                self.pairing.found.add((fault.hit.site, fault.name))
+            elif record.handled and not fault.lasting and fault.hit.syscall != ALLOCATION:
+                self.probes.append(Probe(first=fault))
 
-    def take_over(self, known: Mapping[str, Record], key: Callable[[Fault], str]) -> None:
-        """What an earlier run showed; each such fault needs no run of its own. Before the first is taken."""
-        todo = deque[Fault]()
-        for fault in self.todo:
-            record = known.get(key(fault))
-            if record is None:
-                todo.append(fault)
-                continue
-            self._learn(fault, record)
-            self.taken_over += record.result is Result.STRUCK
-        self.todo = todo
+    def _next(self) -> Task | None:
+        fault = self._first()
+        if fault is not None or self.todo:
+            return fault
+        if self.probes:
+            return self.probes.popleft()
+        if self.paired and not self.running:
+            self.todo = deque(ordered(self.paired))
+            self.paired.clear()
+            return self._first()
+        return None
 
     def _first(self) -> Fault | None:
         """The first that is worth a run now; what is not worth any is skipped on the way."""
@@ -120,7 +169,7 @@ class Schedule:
         found = None
         while self.todo and found is None:
             fault = self.todo.popleft()
-            if fault.lasting and moment(fault) in self.running:
+            if fault.lasting and moment(fault) in self.under_way:
                 waiting.append(fault)
             elif (reason := self._moot(fault)) is not None:
                 self.skips[reason] += 1
@@ -138,6 +187,13 @@ class Schedule:
         return AS_ONCE if later is not None and is_same_as_once(fault, later) else None
 
 
-def schedule(faults: Collection[Fault], skips: Counter[str], tried: Collection[str] = ()) -> Schedule:
+def schedule(
+    faults: Collection[Fault], skips: Counter[str], tried: Collection[str] = (), pairing: Pairing | None = None
+) -> Schedule:
     """Of a plan: its faults, and what it left out for its own reasons."""
-    return Schedule(todo=deque(ordered(faults, tried)), planned=len(faults) + skips.total(), skips=Counter(skips))
+    return Schedule(
+        todo=deque(ordered(faults, tried)),
+        pairing=pairing,
+        planned=len(faults) + skips.total(),
+        skips=Counter(skips),
+    )

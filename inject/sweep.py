@@ -38,6 +38,12 @@ class Fault:
     lasting: bool
     rules: tuple[str, ...]
     closely: bool = False  # the run is looked at closely, which makes it slower (ledger.py)
+    first: "Fault | None" = None  # another one, which the program has handled when this one comes
+
+    @property
+    def schedule(self) -> tuple[str, ...]:
+        """All rules of the run."""
+        return self.rules if self.first is None else (*self.first.schedule, *self.rules)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,9 +190,12 @@ def representatives(ats: list[int]) -> tuple[int, ...]:
     return tuple(dict.fromkeys((ats[0], ats[min(1, len(ats) - 1)], ats[-1])))
 
 
-def policy_text(fault: Fault, command: tuple[str, ...], stack: tuple[Frame, ...]) -> str:
-    """The reproducer: a policy of its own, with comments for the person who reads it."""
-    lines = [HEADER, f"# {' '.join(command)}", *story(fault, stack)]
+def policy_text(
+    fault: Fault, command: tuple[str, ...], stack: tuple[Frame, ...], before: tuple[Frame, ...] = ()
+) -> str:
+    """The reproducer: a policy of its own, with comments for the person who reads it. `before`: stack of the first."""
+    first = () if fault.first is None else story(fault.first, before)
+    lines = [HEADER, f"# {' '.join(command)}", *first, *story(fault, stack)]
     return "\n".join(line if line.isprintable() else ascii(line)[1:-1] for line in lines) + "\n"
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from firedamp.confirm import serious
 from firedamp.engine import Attempt, Job, Progress
-from firedamp.outcome import Outcome, TimedOut
+from firedamp.outcome import Exited, Frame, Outcome, TimedOut
 from firedamp.reproducer import Reproducer
 from firedamp.run import Bench, resolve_stack
 from inject import sweep
@@ -18,8 +18,10 @@ from inject.allocation_sweep import beside
 from inject.clean import Clean, observe
 from inject.decide import DecisionReport
 from inject.faulted import faulted
+from inject.pairs import Planning, Probe
 from inject.policy.names import ALLOCATION
-from inject.schedule import Record, Result, Schedule
+from inject.probe import probe
+from inject.schedule import Record, Result, Schedule, Task
 from inject.sweep import Fault
 
 MOST_WORKERS: Final = 16
@@ -44,6 +46,8 @@ class Sweeping:
     progress: Progress
     schedule: Schedule
     clean: Clean
+    planning: Planning  # of pairs
+    stacks: dict[str, tuple[Frame, ...]] = field(default_factory=dict)  # by site, of calls that no clean run makes
     began: float = field(default_factory=time.monotonic)
     begun: int = 0  # runs
     closed: threading.Event = field(default_factory=threading.Event)
@@ -92,17 +96,34 @@ class Sweeping:
             ready.put(None)
 
     def _drain(self, bench: Bench, clean: Clean, ready: Ready) -> None:
-        while (fault := self.schedule.take()) is not None:
+        while (task := self.schedule.take()) is not None:
             if not self._may_begin():
-                self.schedule.give_up(fault)
+                self.schedule.give_up(task)
                 return
             try:
-                ran = self._run(bench, clean, fault)
+                ran = self._carry_out(bench, clean, task)
             except BaseException:
-                self.schedule.give_up(fault)
+                self.schedule.give_up(task)
                 raise
-            self.schedule.settle(fault, ran.record)
-            ready.put(ran)
+            if ran is not None:
+                ready.put(ran)
+
+    def _carry_out(self, bench: Bench, clean: Clean, task: Task) -> Ran | None:
+        match task:
+            case Fault():
+                ran = self._run(bench, clean, task)
+                self.schedule.settle(task, ran.record)
+                return ran
+            case Probe():
+                report = probe(bench, task.first)
+                with self.lock:
+                    self.progress.executions += 1
+                    self.stacks |= report.stacks
+                self.schedule.pair(task, self.planning(report.hits, str(bench.room.path)))
+                with self.lock:
+                    self.progress.planned = self.schedule.planned
+                    self.progress.taken_over = self.schedule.taken_over
+                return None
 
     def _may_begin(self) -> bool:
         """One more run, unless the time or the number of runs is used up, or somebody wants us to stop."""
@@ -115,12 +136,13 @@ class Sweeping:
 
     def _run(self, bench: Bench, clean: Clean, fault: Fault) -> Ran:
         clean = beside(bench, clean) if fault.hit.syscall == ALLOCATION else clean
-        known = resolve_stack(clean.report.stacks.get(fault.hit.site, ()))
-        policy = sweep.policy_text(fault, self.job.target.command or bench.command, known)
+        first = () if fault.first is None else self._stack(clean, fault.first.hit.site)
+        command = self.job.target.command or bench.command
+        policy = sweep.policy_text(fault, command, self._stack(clean, fault.hit.site), first)
         outcome, report = faulted(bench, clean, policy, closely=fault.closely)
         with self.lock:
             self.progress.executions += 1
-        record = self._record(outcome, report)
+        record = self._record(fault, outcome, report)
         if record.result is not Result.STRUCK:
             return Ran(fault=fault, record=record, attempt=None)
         reproducer = Reproducer(
@@ -128,14 +150,21 @@ class Sweeping:
         )
         return Ran(fault=fault, record=record, attempt=Attempt(reproducer=reproducer, outcome=outcome))
 
-    def _record(self, outcome: Outcome, report: DecisionReport) -> Record:
-        if not report.strikes:
+    def _stack(self, clean: Clean, site: str) -> tuple[Frame, ...]:
+        return resolve_stack(clean.report.stacks.get(site) or self.stacks.get(site, ()))
+
+    def _record(self, fault: Fault, outcome: Outcome, report: DecisionReport) -> Record:
+        own = len(fault.schedule) - len(fault.rules)  # where the rules of the first fault end
+        strike = next((each for each in report.strikes if each.rule >= own), None)
+        if strike is None:
             return Record(result=Result.NOT_REACHED)
-        if not report.strikes[0].took:
+        if not strike.took:
             return Record(result=Result.NOT_TAKEN, later=report.later)
+        findings = tuple(serious(outcome, self.job.target.name))
         return Record(
             result=Result.STRUCK,
             later=report.later,
             hung=isinstance(outcome.ending, TimedOut),
-            findings=tuple(serious(outcome, self.job.target.name)),
+            handled=isinstance(outcome.ending, Exited) and not findings,
+            findings=findings,
         )

@@ -22,6 +22,7 @@ from firedamp.cli import options
     metavar="TIME",
     help="Stop after so long; new sites come first, and each site once before any a second time.",
 )
+@click.option("--pairs", is_flag=True, help="Then a second fault, in what the program does after each that it handles.")
 @click.option("--resume", is_flag=True, help="Go on where an earlier sweep of this command stopped.")
 @click.option("--runs", type=click.IntRange(1), help="Stop after so many runs.")
 @options.new_only
@@ -35,6 +36,7 @@ def command(
     syscalls: tuple[str, ...],
     startup: bool,
     time_s: float | None,
+    pairs: bool,
     resume: bool,
     runs: int | None,
     new_only: bool,
@@ -72,7 +74,13 @@ def command(
             runs=runs,
             seed=seed or 0,
             workers=workers or len(os.sched_getaffinity(0)),
-            options={"errnos": sweep.errnos, "syscalls": sweep.syscalls, "startup": startup, "resume": resume},
+            options={
+                "errnos": sweep.errnos,
+                "syscalls": sweep.syscalls,
+                "startup": startup,
+                "pairs": pairs,
+                "resume": resume,
+            },
             stopping=interruption.stopping,
         )
         progress, summary = run(session, job)

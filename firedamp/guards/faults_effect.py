@@ -140,10 +140,12 @@ def errno_name(number: int | None) -> str:
 
 
 def fault_name(outcome: Outcome) -> str:
-    """`write ENOSPC`, with how often where it was more than once."""
-    strike = outcome.strikes[0]
-    times = f" ({len(outcome.strikes)} times)" if len(outcome.strikes) > 1 else ""
-    return f"{strike.syscall} {errno_name(strike.errno) or EFFECTS.get(strike.effect, strike.effect)}{times}"
+    """`rename EIO, then write ENOSPC (3 times)`: each fault of the run, in the order in which they first came."""
+    counts = Counter(
+        f"{strike.syscall} {errno_name(strike.errno) or EFFECTS.get(strike.effect, strike.effect)}"
+        for strike in outcome.strikes
+    )
+    return ", then ".join(f"{name} ({count} times)" if count > 1 else name for name, count in counts.items())
 
 
 def shown_path(path: str, scene: Scene) -> str:

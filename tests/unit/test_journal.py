@@ -29,6 +29,7 @@ RECORDS = st.builds(
     result=st.sampled_from(Result),
     later=st.integers(0, 10**6),
     hung=st.booleans(),
+    handled=st.booleans(),
     findings=st.lists(st.from_regex(r"[0-9a-f]{12}", fullmatch=True), max_size=3).map(tuple),
 )
 
@@ -105,7 +106,8 @@ def test_what_is_taken_over_is_counted_and_still_tells_what_need_not_be_run() ->
     single, lasting, other = fault("aaaaaaaa"), fault("aaaaaaaa", lasting=True), fault("bbbbbbbb")
     todo = schedule([single, lasting, other], Counter({"start-up": 4}))
     missed = Record(result=Result.NOT_REACHED)
-    todo.take_over({key(single): Record(result=Result.STRUCK, later=0), key(other): missed}, key)
+    known = {key(single): Record(result=Result.STRUCK, later=0), key(other): missed}
+    todo.take_over(lambda each: known.get(key(each)))
     assert todo.take() is None
     assert (todo.planned, todo.taken_over, todo.skips.total()) == (7, 1, 6)
 
