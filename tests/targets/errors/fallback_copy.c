@@ -7,6 +7,8 @@
 
 static void fail(const char *what) {
   perror(what);
+  unlink("new.txt");
+  unlink("copy.txt");
   exit(1);
 }
 
