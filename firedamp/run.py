@@ -192,7 +192,11 @@ class Bench:
         """
         self._fresh()
         before: Tree = self.room.tree() if snapshot else {}
-        execution = replace(self._execution(self.command, streams or Streams.of(self.target)), interceptor=interceptor)
+        execution = replace(
+            self._execution(self.command, streams or Streams.of(self.target)),
+            interceptor=interceptor,
+            fixed_addresses=True,  # runs are compared, and what a stack is need be found out but once
+        )
         outcome, report = self._run(execution)
         after: Tree = self.room.tree() if snapshot else {}
         temporary = self.room.temporary() if snapshot else ()

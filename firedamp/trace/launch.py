@@ -22,11 +22,12 @@ from firedamp.trace.protocol import Execution
 from firedamp.trace.spawn import Failure, Row, Spawner
 
 # x86-64 numbers (arch/x86/entry/syscalls/syscall_64.tbl)
-RT_SIGPROCMASK, DUP2, EXECVE, CHDIR, SETPGID, SETSID, PRCTL = 14, 33, 59, 80, 109, 112, 157
+RT_SIGPROCMASK, DUP2, EXECVE, CHDIR, SETPGID, SETSID, PERSONALITY, PRCTL = 14, 33, 59, 80, 109, 112, 135, 157
 PRLIMIT64, SECCOMP, CLOSE_RANGE, LANDLOCK_RESTRICT_SELF = 302, 317, 436, 446
 
 SIG_SETMASK = 2
 PR_SET_PDEATHSIG, PR_SET_NO_NEW_PRIVS = 1, 38
+ADDR_NO_RANDOMIZE = 0x0040000  # linux/personality.h
 SIGKILL = 9
 CAP_SYS_ADMIN = 21
 RLIMIT_CPU, RLIMIT_FSIZE, RLIMIT_CORE = 0, 1, 4
@@ -104,6 +105,7 @@ _LIVE_ON = Row(PRCTL, (PR_SET_PDEATHSIG, 0), what="prctl")
 _OWN_SESSION = Row(SETSID, what="setsid")
 _KEEP_NOTHING = Row(CLOSE_RANGE, (0, 0xFFFFFFFF, CLOSE_RANGE_CLOEXEC), tolerated=errno.ENOSYS, what="close_range")
 _NO_NEW_PRIVILEGES = Row(PRCTL, (PR_SET_NO_NEW_PRIVS, 1), what="prctl(PR_SET_NO_NEW_PRIVS)")
+_FIXED_ADDRESSES = Row(PERSONALITY, (ADDR_NO_RANDOMIZE,), tolerated=errno.EPERM, what="personality")  # EPERM: docker
 _filter = lru_cache(maxsize=16)(bpf.program)
 
 
@@ -139,6 +141,8 @@ def rows(execution: Execution, program: Path, streams: Streams, spawner: Spawner
         _LIVE_ON,
         Row(RT_SIGPROCMASK, (SIG_SETMASK, spawner.blob(bytes(8)), 0, 8), what="rt_sigprocmask"),
     ]
+    if execution.fixed_addresses:
+        table.append(_FIXED_ADDRESSES)
     numbers = execution.interceptor.numbers() if execution.interceptor is not None else frozenset()
     # With CAP_SYS_ADMIN set-user-ID programs keep working; without, one may only filter what cannot gain privileges.
     if execution.writable is not None or (numbers and not _administers()):

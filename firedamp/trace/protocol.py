@@ -84,6 +84,7 @@ class Execution:
     limits: Limits = field(default_factory=Limits)
     writable: tuple[Path, ...] | None = None  # Landlock: only beneath these; None: no confinement
     interceptor: Interceptor | None = None
+    fixed_addresses: bool = False  # no randomisation of addresses (ASLR), where the kernel lets us switch it off
     exit_stack: bool = False  # record the stack of a normal exit
     descriptors: tuple[int, ...] = ()  # descriptors of ours (by number in this process) that the program keeps
 

@@ -52,6 +52,8 @@ class Tracer:
         if not execution.folder.is_dir():
             raise UsageError(f"{execution.folder}: is no folder; a program needs one to run in")
         program = launch.find_program(execution.argv, dict(execution.environment), execution.folder)
+        placed = (execution.argv, execution.environment, execution.folder) if execution.fixed_addresses else None
+        self._unwinder.begin(placed)
         with Opened(execution, descriptors) as opened:
             run = Run(execution, opened.pipes, self._clock, self._unwinder)
             pid = self._start(execution, program, opened, run)

@@ -55,9 +55,11 @@ class Memory:
             raise Malformed("memory that is not mapped")
         return int.from_bytes(data, "little") & MASK
 
-    def code(self, address: int, size: int) -> bytes:
-        """Instructions; short where there are none. What depends on them is not compared afterwards."""
-        self.words = None
+    def code(self, address: int, size: int, *, of_file: bool = False) -> bytes:
+        """Instructions; short where there are none. What depends on them is not compared afterwards, unless they are
+        as fixed as the file that they come from."""
+        if not of_file:
+            self.words = None
         return self._read(address, size) if address >= 0 else b""
 
 

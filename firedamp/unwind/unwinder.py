@@ -1,26 +1,29 @@
 """From the registers of a stopped thread to its frames."""
 
-from collections.abc import Callable, Iterator, Mapping
+import os
+from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Mapping as Dictionary
 from dataclasses import dataclass
 from typing import assert_never
 
 from firedamp.outcome import Frame
 from firedamp.unwind.cfi import RETURN_ADDRESS, STACK_POINTER, How, Row
 from firedamp.unwind.expression import evaluate
-from firedamp.unwind.maps import Maps
+from firedamp.unwind.maps import Mapping, Maps
 from firedamp.unwind.memory import CALL_BYTES, Memory, is_behind_call
 from firedamp.unwind.reader import MASK, Malformed
 
 STACK_LIMIT = 64
-RECALL_LIMIT = 4096  # stacks that are remembered per process
+RECALL_LIMIT = 4096  # stacks that are remembered per process, or per program of one scope
 FRAME_LIMIT = 65536  # interned frames
+LOWEST = 65536  # of mapped addresses (vm.mmap_min_addr); the start of ld.so has argc where callers have an address
 SIGRETURN = b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05"  # mov $__NR_rt_sigreturn, %rax; syscall
 # of struct sigcontext (asm/sigcontext.h), which lies 40 bytes into ucontext: r8-r15 rdi rsi rbp rbx rdx rax rcx rsp rip
 SIGCONTEXT_OFFSET = 40
 SIGCONTEXT_REGISTERS = (8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7, 16)
 
 Read = Callable[[int, int], bytes]
-Registers = Mapping[int, int]
+Registers = Dictionary[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,9 @@ class Recalled:
     frames: tuple[Frame, ...]
 
 
+Stacks = dict[tuple[int, int, int], Recalled]  # by instruction, stack pointer and limit
+
+
 class Unwinder:
     """Stacks of any number of processes; what it learns of files is kept.
 
@@ -44,8 +50,19 @@ class Unwinder:
 
     def __init__(self) -> None:
         self._maps: dict[int, Maps] = {}
-        self._recalled: dict[int, dict[tuple[int, int, int], Recalled]] = {}
+        self._recalled: dict[int, Stacks] = {}
         self._frames: dict[tuple[str, int], Frame] = {}
+        self._scope: Hashable = None
+        self._programs: dict[Hashable, Stacks] = {}  # of that scope
+        self._shared = False
+
+    def begin(self, scope: Hashable) -> None:
+        """A run begins. All runs of one scope have the same files at the same addresses (personality(2),
+        ADDR_NO_RANDOMIZE), so a stack that one of them showed is known in the next; None: every run has its own."""
+        self._shared = scope is not None
+        if self._shared and scope != self._scope:
+            self._scope = scope
+            self._programs.clear()
 
     def forget(self, pid: int) -> None:
         """The process ended, ran execve(2), or unmapped a library."""
@@ -60,18 +77,32 @@ class Unwinder:
 
     def stack(self, pid: int, registers: Registers, read: Read, limit: int = STACK_LIMIT) -> tuple[Frame, ...]:
         """Up to `limit` frames, innermost first. Never raises, and stops where the stack makes no sense."""
-        recalled = self._recalled.setdefault(pid, {})
+        recalled = self._recalled.get(pid)
+        if recalled is None:
+            recalled = self._recalled[pid] = self._known_stacks(pid)
         key = registers[RETURN_ADDRESS], registers[STACK_POINTER], limit
         known = recalled.get(key)
         if known is not None and _holds(known, registers, read):
             return known.frames
         walk = _Walk(self._maps_of(pid, registers[RETURN_ADDRESS], read), registers, read)
         frames = tuple(self._frame(*place) for place in walk.places(limit))
-        if walk.memory.words:
+        if walk.lost is not None and self._maps_of(pid, walk.lost, read).find(walk.lost) is not None:
+            walk = _Walk(self._maps[pid], registers, read)
+            frames = tuple(self._frame(*place) for place in walk.places(limit))
+        if walk.memory.words and walk.lost is None:
             if len(recalled) >= RECALL_LIMIT:
                 recalled.clear()
             recalled[key] = _remember(walk, registers, frames)
         return frames
+
+    def _known_stacks(self, pid: int) -> Stacks:
+        if not self._shared:
+            return {}
+        try:
+            name, file = os.readlink(f"/proc/{pid}/exe"), os.stat(f"/proc/{pid}/exe")  # noqa: PTH115, PTH116
+        except OSError:
+            return {}
+        return self._programs.setdefault((name, file.st_dev, file.st_ino, file.st_mtime_ns, file.st_size), {})
 
     def _maps_of(self, pid: int, address: int, read: Read) -> Maps:
         """Read again when the thread is where nothing was: a library may have been loaded since."""
@@ -123,6 +154,7 @@ class _Walk:
         self._registers = registers
         self._saved: dict[int, int] = {}
         self._values: dict[int, int | None] = {}  # None: nobody knows it any more
+        self.lost: int | None = None  # a return address where nothing was mapped: a library may have come since
 
     def places(self, limit: int) -> Iterator[tuple[str, int, bool]]:
         """(module, ELF virtual address, own) of each frame."""
@@ -134,13 +166,14 @@ class _Walk:
             mapping = self._maps.find(address if exact else address - 1)
             if mapping is None:
                 if not exact:
+                    self.lost = address - 1 if address > LOWEST else None
                     return
                 yield "[anon]", address, False
                 address, exact = self._leave_leaf(), False
                 continue
             virtual = (address + mapping.bias) & MASK
             row = mapping.image.row(virtual if exact else virtual - 1) if mapping.image is not None else None
-            signal_frame = row.signal_frame if row is not None else self._is_sigreturn(address)
+            signal_frame = row.signal_frame if row is not None else self._is_sigreturn(address, mapping)
             yield mapping.module, virtual if exact or signal_frame else virtual - 1, mapping.own
             if row is not None:
                 address = self._leave(row, address)
@@ -204,9 +237,9 @@ class _Walk:
             self._saved[register] = place
             self._values.pop(register, None)
 
-    def _is_sigreturn(self, address: int) -> bool:
+    def _is_sigreturn(self, address: int, mapping: Mapping) -> bool:
         """The return from a signal handler in a libc that has no call frame information for it (musl)."""
-        return self.memory.code(address, len(SIGRETURN)) == SIGRETURN
+        return self.memory.code(address, len(SIGRETURN), of_file=mapping.image is not None) == SIGRETURN
 
     def _leave_signal(self) -> int | None:
         try:
