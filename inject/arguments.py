@@ -12,7 +12,7 @@ from typing import Final
 
 from firedamp.trace.protocol import Call
 from inject import syscalls
-from inject.syscalls import Syscall
+from inject.syscalls import Kind, Syscall
 
 IDENTITIES: Final = (
     *("setuid", "setreuid", "setresuid", "setfsuid", "setgid", "setregid", "setresgid", "setfsgid"),
@@ -23,6 +23,7 @@ GROUPS: Final = frozenset({"gid", "rgid", "egid", "sgid", "fsgid", "group"})
 ARGV: Final = {"execve": 1, "execveat": 2}
 RECEIVER: Final = {"kill": 0, "tkill": 0, "tgkill": 0, "rt_sigqueueinfo": 0, "rt_tgsigqueueinfo": 0}
 COMMAND: Final = {"ioctl": 1, "fcntl": 1}
+ADDRESSED: Final = ("connect", "bind", "sendto")  # elsewhere the kernel fills the address in later
 SOCKETS: Final = ("socket", "socketpair")
 # Text that is no name of a file that the call looks up: systrace's `string`.
 STRINGS: Final = {
@@ -76,8 +77,18 @@ IOCTL: Final = {  # asm-generic/ioctls.h: all of a terminal's stand in one range
 
 
 def has(call: Syscall, attribute: str) -> bool:
-    """Has the call that attribute? Of those that this room knows."""
+    """Has the call that attribute?"""
     match attribute:
+        case "site" | "caller":
+            return True
+        case "filename":
+            return bool(call.indexes(Kind.PATH))
+        case "fd":
+            return bool(call.indexes(Kind.FD))
+        case "path" | "oflags":
+            return bool(call.indexes(Kind.PATH) or call.indexes(Kind.FD))
+        case "sockaddr":
+            return call.name in ADDRESSED
         case "uid" | "uname":
             return bool(positions(call, USERS))
         case "gid":
@@ -92,11 +103,11 @@ def has(call: Syscall, attribute: str) -> bool:
             return call.find_index("sig") is not None
         case "cmd":
             return call.name in COMMAND or call.find_index("cmd") is not None
-        case "prot" | "flags":
+        case "prot" | "flags" | "mode":
             return call.find_index(attribute) is not None
         case "string":
             return call.name in STRINGS
-    raise ValueError(f"{attribute!r} is no attribute of an argument")
+    raise ValueError(f"{attribute!r} is no attribute of a call")
 
 
 def text(call: Call, facts: Syscall, attribute: str, index: int) -> str | None:

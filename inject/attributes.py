@@ -131,8 +131,8 @@ class View:
     @cached_property
     def sockaddr(self) -> str | None:
         indexes = self.syscall.indexes(Kind.SOCKADDR)
-        if not indexes or self.name not in ("connect", "bind", "sendto"):
-            return None  # elsewhere the kernel fills it in later
+        if not indexes or self.name not in arguments.ADDRESSED:
+            return None
         address, length = self.call.arguments[indexes[0]], self.call.arguments[indexes[0] + 1]
         if not address:
             return None

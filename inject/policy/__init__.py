@@ -4,7 +4,8 @@ parse(text) -> Policy; check(policy) refuses what is not carried out; lint(polic
 This room knows nothing of processes: it never runs anything.
 """
 
-from inject.policy.check import check, lint, targets
+from inject.policy.check import check, targets
+from inject.policy.lint import lint
 from inject.policy.model import Note, Policy
 from inject.policy.parse import parse
 from inject.policy.print import unparse, unparse_rule

@@ -1,7 +1,7 @@
-"""What is well written but not carried out is refused here, never ignored; what is legal but surprising gets a note."""
+"""What is well written but cannot be carried out, or not on this machine, is refused here: never ignored."""
 
 from collections.abc import Iterator, Set
-from errno import EDQUOT, EMFILE, ENFILE, ENOMEM, ENOSPC, EPIPE
+from errno import EDQUOT, EMFILE, ENFILE, ENOMEM, ENOSPC
 from typing import NoReturn
 
 from firedamp.errors import PolicyError
@@ -17,8 +17,6 @@ from inject.policy.model import (
     Deny,
     Expr,
     Not,
-    Note,
-    Operator,
     Or,
     Partial,
     Permit,
@@ -39,11 +37,6 @@ def check(policy: Policy) -> Policy:
         if isinstance(rule, Rule):
             _check_rule(policy, rule)
     return policy
-
-
-def lint(policy: Policy) -> tuple[Note, ...]:
-    """What a person should know about a policy that is legal, in the order of the text."""
-    return tuple(note for rule in policy.rules for note in _notes(rule))
 
 
 def targets(rule: Rule | StraceRule) -> tuple[str, ...]:
@@ -120,77 +113,14 @@ def _check_allocation(policy: Policy, rule: Rule) -> None:
         _refuse(
             policy, "malloc: what free(3) gives back is not seen; until freed is for brk, mmap and mremap", rule.span
         )
+    if rule.group is not None:
+        _refuse(policy, "malloc: an allocation is no choice between rules; leave xor out", rule.span)
     if rule.signal is not None or rule.delay_entry_ns or rule.delay_exit_ns:
         _refuse(policy, "malloc: an allocation takes no signal and no delay; name brk, mmap or mremap", rule.span)
     for condition in conditions(rule.expr):
         if condition.attribute not in ("site", "caller"):
             message = f"malloc: an allocation has no {condition.attribute}; only site and caller can be tested"
             _refuse(policy, message, condition.span)
-
-
-def _notes(rule: Rule | StraceRule) -> Iterator[Note]:
-    if not targets(rule):
-        yield Note(message="Linux has no such call: this rule can never fire", span=rule.span)
-    yield from _strange_errno(rule)
-    if isinstance(rule, StraceRule):
-        if rule.error is not None and set(selected(rule)) & {"close"}:
-            message = "unlike strace, an injected close releases the descriptor, as Linux does; suppress[...] would not"
-            yield Note(message=message, span=rule.span)
-        if rule.error == EPIPE and rule.signal is None:
-            message = "unlike strace, an injected EPIPE brings its SIGPIPE, as Linux does; suppress[epipe] comes alone"
-            yield Note(message=message, span=rule.span)
-        return
-    yield from _mixed(rule.expr)
-    for condition in conditions(rule.expr):
-        yield from _surprises(condition)
-    if isinstance(rule.verdict, Permit) and (rule.once or rule.limit):
-        yield Note(message="after its last permit this rule denies (EPERM)", span=rule.span)
-
-
-def _strange_errno(rule: Rule | StraceRule) -> Iterator[Note]:
-    """An errno that none of the rule's calls returns, by the table."""
-    number = rule.error if isinstance(rule, StraceRule) else getattr(rule.verdict, "errno", None)
-    calls = targets(rule)
-    if number is None or not calls:
-        return
-    facts = [syscalls.get(name).find_errno(number) for name in calls]
-    if all(fact is None or fact.tier is syscalls.Tier.IMPOSSIBLE for fact in facts):
-        returned = f"{calls[0]} never returns" if len(calls) == 1 else "none of these calls returns"
-        message = f"Linux: {returned} {syscalls.errno_name(number)}; the program may rightly not expect it"
-        yield Note(message=message, span=rule.span)
-
-
-def _mixed(expr: Expr) -> Iterator[Note]:
-    match expr:
-        case Or():
-            if any(isinstance(term, And) and not term.grouped for term in expr.terms):
-                message = "`and` binds tighter than `or` here (systrace had no precedence): write parentheses"
-                yield Note(message=message, span=expr.span)
-            for term in expr.terms:
-                yield from _mixed(term)
-        case And():
-            for term in expr.terms:
-                yield from _mixed(term)
-        case Not():
-            yield from _mixed(expr.term)
-        case _:
-            pass
-
-
-def _surprises(condition: Condition) -> Iterator[Note]:
-    named = condition.attribute in ("filename", "path")
-    if named and condition.operator is Operator.MATCH and not condition.text.startswith(("/", "$HOME", "$CWD")):
-        message = f"{condition.text!r} holds in any folder (in systrace, whose names are absolute, it never would)"
-        yield Note(message=message, span=condition.span)
-    if condition.operator not in (Operator.EQ, Operator.NEQ):
-        return
-    if any(mark in condition.text for mark in "*?["):
-        message = f"{condition.operator} is literal: it means the name {condition.text!r} itself; did you mean match?"
-        yield Note(message=message, span=condition.span)
-    elif named and condition.text.lower() != condition.text.upper():
-        other = condition.text.swapcase()
-        message = f"{condition.operator} is blind to case, as in systrace: {condition.text!r} is also {other!r}"
-        yield Note(message=message, span=condition.span)
 
 
 def _listed(errnos: tuple[int, ...]) -> str:

@@ -1,7 +1,8 @@
 """A policy looked at before it is used: whether it can be carried out, how it reads, what is strange in it."""
 
 from firedamp.injector import Examined, Part, Remark
-from inject.policy.check import check, lint
+from inject.policy.check import check
+from inject.policy.lint import lint
 from inject.policy.parse import parse
 from inject.policy.print import unparse
 from inject.policy.translate import translate

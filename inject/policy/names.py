@@ -33,7 +33,7 @@ def unknown_call(name: str) -> str:
         labels = sorted("%" + label for label in syscalls.classes())
         return f"{name} is no class of system calls{syscalls.close_to(name, labels)}"
     known = {ALLOCATION, *syscalls.table(), *syscalls.families(), *syscalls.bsd()}
-    return f"{name!r} is no system call of x86-64 Linux{syscalls.close_to(name, known)}"
+    return f"{name!r} is no system call of x86-64 Linux{syscalls.close_to(name.removesuffix('@64'), known)}"
 
 
 def unknown_errno(text: str) -> str:
