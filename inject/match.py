@@ -10,6 +10,7 @@ from inject.attributes import View
 from inject.policy.ere import extended
 from inject.policy.model import Always, And, Condition, Expr, Not, Operator, Or
 
+BARE = (Operator.EQ, Operator.NEQ)
 NEGATIVE = {Operator.NEQ: Operator.EQ, Operator.NSUB: Operator.SUB}
 
 
@@ -31,6 +32,8 @@ def holds(expr: Expr, view: View, macros: Mapping[str, str]) -> bool:
 
 def _test(condition: Condition, view: View, macros: Mapping[str, str]) -> bool:
     values = view.values(condition.attribute, condition.index)
+    if condition.operator in BARE and condition.attribute in ("filename", "path") and "/" not in condition.text:
+        values = tuple(value.rpartition("/")[2] for value in values)  # a bare name is meant in any folder
     if condition.operator in NEGATIVE:
         positive = NEGATIVE[condition.operator]
         return bool(values) and not any(compare(positive, condition.text, value, macros) for value in values)

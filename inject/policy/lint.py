@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from errno import EPIPE
 from itertools import pairwise
+from typing import Final
 
 from inject import arguments, syscalls
 from inject.policy.check import conditions, targets
@@ -26,6 +27,8 @@ from inject.policy.model import (
 from inject.policy.names import ALLOCATION
 from inject.policy.strace import selected
 from inject.users import ROOT, find_user
+
+LITERAL: Final = (Operator.EQ, Operator.NEQ)
 
 
 def lint(policy: Policy) -> tuple[Note, ...]:
@@ -90,10 +93,11 @@ def _mixed(expr: Expr) -> Iterator[Note]:
 
 def _surprises(condition: Condition) -> Iterator[Note]:
     named = condition.attribute in ("filename", "path")
-    if named and condition.operator is Operator.MATCH and not condition.text.startswith(("/", "$HOME", "$CWD")):
+    bare = "/" not in condition.text if condition.operator in LITERAL else condition.operator is Operator.MATCH
+    if named and bare and not condition.text.startswith(("/", "$HOME", "$CWD")):
         message = f"{condition.text!r} holds in any folder (in systrace, whose names are absolute, it never would)"
         yield Note(message=message, span=condition.span)
-    if condition.operator not in (Operator.EQ, Operator.NEQ):
+    if condition.operator not in LITERAL:
         return
     if any(mark in condition.text for mark in "*?["):
         message = f"{condition.operator} is literal: it means the name {condition.text!r} itself; did you mean match?"
