@@ -107,6 +107,7 @@ class Held:
     opened: tuple[Frame, ...]  # the stack of the call that made it
     closed: tuple[Frame, ...]  # of the call that closes it in the clean run
     again: bool = False  # the same place made another one meanwhile: the program went on
+    jumps: bool = False  # the program may leave functions by longjmp(3) or by an exception
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,16 @@
 """One run under a policy, ready to be judged beside the clean run. Plans nothing and keeps nothing."""
 
+import re
 from dataclasses import replace
+from functools import lru_cache
 from typing import Final
 
 from firedamp import guards
-from firedamp.outcome import Aftermath, Outcome, Stall, TimedOut
+from firedamp.outcome import Aftermath, Held, Outcome, Stall, TimedOut
 from firedamp.run import Bench, resolve_stack
 from firedamp.target import Limits
+from firedamp.unwind.image import Image
+from firedamp.unwind.reader import Malformed
 from inject import allocation
 from inject.aftermath import aftermath
 from inject.clean import Clean, look_again, with_scene
@@ -17,6 +21,7 @@ from inject.policy import Policy, parse
 SLOWER: Final = 3.0  # a run under a fault may retry and wait; beyond that many clean runs it hangs
 LEAST_S: Final = 2.0  # but a busy machine alone can hold a short run up that long
 MOST_WATCHED: Final = 5_000  # calls of a clean run: 10 us for each stop make a twentieth of a second
+JUMPS: Final = re.compile(rb"longjmp(_chk)?\0|\0(__cxa_throw|_Unwind_RaiseException)\0")
 NO_PAUSES: Final = parse("nanosleep: true then retval[0]\nclock_nanosleep: true then retval[0]\n")
 
 
@@ -93,14 +98,29 @@ def named(after: Aftermath | None) -> Aftermath | None:
     """With functions, files and lines in its stacks."""
     if after is None:
         return None
-    held = (replace(each, opened=resolve_stack(each.opened), closed=resolve_stack(each.closed)) for each in after.held)
     return replace(
         after,
-        held=tuple(held),
+        held=tuple(_named(each) for each in after.held),
         created=tuple(replace(created, stack=resolve_stack(created.stack)) for created in after.created),
         misuses=tuple(replace(misuse, stack=resolve_stack(misuse.stack)) for misuse in after.misuses),
         exit_stack=resolve_stack(after.exit_stack) if after.held else after.exit_stack,
     )
+
+
+def _named(held: Held) -> Held:
+    opened = resolve_stack(held.opened)
+    jumps = any(may_jump(frame.module) for frame in opened if frame.own)
+    return replace(held, opened=opened, closed=resolve_stack(held.closed), jumps=jumps)
+
+
+@lru_cache(maxsize=64)
+def may_jump(module: str) -> bool:
+    """Does the file import a function that leaves others without returning from them?"""
+    try:
+        _, names = Image.of_file(module).section(b".dynstr") or (0, b"")
+    except (OSError, Malformed):
+        return False
+    return JUMPS.search(names) is not None
 
 
 def fault_limits(limits: Limits, clean_s: float) -> Limits:

@@ -266,7 +266,7 @@ def _descriptors() -> dict[int, tuple[int, ...]]:
     return {
         call.number: call.indexes(Kind.FD)
         for call in syscalls.table().values()
-        if call.indexes(Kind.FD) and not call.indexes(Kind.PATH)
+        if call.indexes(Kind.FD) and not call.indexes(Kind.PATH) and call.name not in PAIRS
     }
 
 

@@ -16,6 +16,7 @@ from firedamp.outcome import Aftermath, Frame, Held, Misuse, Outcome
 
 # They only ask, often on purpose, whether there is something behind a number.
 QUERIES = frozenset({"fcntl", "fstat", "ioctl", "lseek", "fstatfs", "fadvise64", "getsockopt", "getpeername", "poll"})
+STANDARD = frozenset({0, 1, 2})  # whoever starts a program may leave them closed, and the next file gets the number
 LOOP = 3  # numbers that one place closes in a row: a daemon's or a shell's sweep, not a clean-up path
 
 Start = tuple[str, int]  # module and address of a function
@@ -52,21 +53,28 @@ def owner_gone(held: Held, strike: tuple[Frame, ...], exit_stack: tuple[Frame, .
     """The function that has returned, though the fault struck inside it and it should have closed the descriptor.
 
     A hint where the clean run closes it further out: then it may have been handed over to somebody who still knows it.
+    And where the program may have jumped out of the function to its end (shells, interpreters).
     """
     inside, owner = joint(held.opened, strike), joint(held.opened, held.closed)
     if inside is None or (owner is not None and owner > inside):
         return None
     for depth, standing in ((owner, Standing.FINDING), (inside, Standing.HINT)):
         if depth is not None and _has_returned(held.opened, depth, exit_stack):
-            return function_name(held.opened[-1 - depth]), standing
+            return function_name(held.opened[-1 - depth]), Standing.HINT if held.jumps else standing
     return None
 
 
 def _has_returned(stack: tuple[Frame, ...], depth: int, exit_stack: tuple[Frame, ...]) -> bool:
     """The program's own function at that depth; main and its like only end with the program."""
     frame = stack[-1 - depth]
-    outermost = next((each for each in reversed(stack) if each.own), None)
-    return frame.own and frame != outermost and start(frame) not in {start(each) for each in exit_stack}
+    return frame.own and depth > _main(stack) and start(frame) not in {start(each) for each in exit_stack}
+
+
+def _main(stack: tuple[Frame, ...]) -> int:
+    """The depth of main, or of a thread's first function: the C runtime calls it, whom _start may have called."""
+    own = [frame.own for frame in reversed(stack)]
+    runtime = own.index(False) if False in own[:2] else 0
+    return own.index(True, runtime) if True in own[runtime:] else len(own)
 
 
 def joint(one: tuple[Frame, ...], other: tuple[Frame, ...]) -> int | None:
@@ -118,11 +126,13 @@ def _closed_twice(outcome: Outcome, misuse: Misuse) -> Detection:
 def _counts(outcome: Outcome, misuse: Misuse) -> bool:
     """close(2): after a failure nobody can tell on every Unix whether the number is free, so sound programs without
     threads close again in their clean-up, or try again and take EBADF for success (dd does)."""
+    if misuse.fd in STANDARD:
+        return False
     return not (misuse.failed and misuse.alone) or (misuse.at_once and not same_ending(outcome))
 
 
 def _stale(outcome: Outcome, misuse: Misuse) -> Detection:
-    severity = Severity.INFO if misuse.syscall in QUERIES else Severity.LOW
+    severity = Severity.INFO if misuse.syscall in QUERIES or misuse.fd in STANDARD else Severity.LOW
     what = f"of descriptor {misuse.fd}" if misuse.fd < 0 else f"of closed descriptor {misuse.fd}"
     was = f" ({_name(misuse.path, outcome)})" if misuse.path else ""
     text = f"{misuse.syscall} {what}{was} in {where(innermost_own(misuse.stack))}"

@@ -1,7 +1,8 @@
 """Oracle of runs under faults: a file that the program made for itself, and takes away in a clean run, stays behind.
 
 Only what the struck process had made before the fault counts, and only when it came to its own end: who was killed
-could not clean up. That the file cannot be removed since its very removal fails is a hint.
+could not clean up. Where the fault also struck what came after the failure, or the removal itself, it is a hint: a
+journal that could not be played back is kept on purpose.
 """
 
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ def _detection(outcome: Outcome, created: Created) -> Detection | None:
     unremovable = any(family(strike.syscall) == "unlink" and strike.path == created.path for strike in outcome.strikes)
     if unremovable and reported:
         return None
+    spoilt = unremovable or len({strike.site for strike in outcome.strikes}) > 1
     severity = Severity.LOW if reported else Severity.MEDIUM
     frame = innermost_own(created.stack)
     how = "the failure is reported" if reported else "nothing is said"
@@ -48,10 +50,10 @@ def _detection(outcome: Outcome, created: Created) -> Detection | None:
         guard=GUARD.name,
         kind="leftover-file",
         cwe=459,  # incomplete cleanup
-        severity=Severity.INFO if unremovable else severity,
+        severity=Severity.INFO if spoilt else severity,
         place=place(created.stack) or fault_place(outcome.strikes[0]),
         frame=frame,
-        standing=Standing.HINT if unremovable else Standing.FINDING,
+        standing=Standing.HINT if spoilt else Standing.FINDING,
         message=f"{fault_name(outcome)}: {name}, made in {where(frame)}, stays behind; the clean run removes it; {how}",
         evidence=evidence(outcome),
         stack=outcome.strikes[0].stack,

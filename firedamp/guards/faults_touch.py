@@ -77,7 +77,7 @@ ANSWERS = {
 COMMITS = frozenset({"close", *FAMILIES["sync"]})
 MAPS_FILES = frozenset({"mmap"})
 UNIMPORTANT = re.compile(r"/dev/(null|zero|full|u?random|tty)|anon_inode:.*")
-STREAM = re.compile(r"/memfd:std(out|err) \(deleted\)|(pipe|socket):\[\d+\]|/dev/pts/\d+")
+STREAM = re.compile(r"/memfd:captured \(deleted\)|(pipe|socket):\[\d+\]|/dev/pts/\d+")
 
 
 def family(syscall: str) -> str:

@@ -48,6 +48,8 @@ OPENED = stack(("main", 0x10), ("copy", 0x20))
 CLOSED = stack(("main", 0x10), ("copy", 0x80))
 STRUCK = stack(("main", 0x10), ("copy", 0x40), ("fill", 0x8))
 AT_EXIT = stack(("main", 0x50))
+LIBC = AT_EXIT[-1]
+FD_LEAK = [("fd-leak", Standing.FINDING)]
 HELD = Held(fd=3, path=f"{FOLDER}/in", opened=OPENED, closed=CLOSED)
 
 
@@ -78,6 +80,18 @@ def test_who_exits_may_leave_its_descriptors_to_the_kernel() -> None:
     assert leak(exit_stack=()) == []  # it was killed, or other threads were alive
     in_main = Held(fd=3, path=None, opened=stack(("main", 0x20)), closed=stack(("main", 0x80)))
     assert leak(in_main) == []
+    assert leak(replace(HELD, jumps=True)) == [("fd-leak", Standing.HINT)]  # from copy() to the end, perhaps
+
+
+def test_main_is_whom_the_runtime_calls_also_where_start_has_no_name() -> None:
+    start = frame("sub_1234", 0x2E)
+    opened, closed, struck = ((*each, start) for each in (OPENED, CLOSED, STRUCK))
+    outcome = run(Aftermath(held=(replace(HELD, opened=opened, closed=closed),), exit_stack=(LIBC, start)))
+    assert found(replace(outcome, strikes=(replace(outcome.strikes[0], stack=struck),))) == FD_LEAK
+    in_main = Held(fd=3, path=None, opened=(*stack(("main", 0x20)), start), closed=(*stack(("main", 0x80)), start))
+    outcome = run(Aftermath(held=(in_main,), exit_stack=(LIBC, start)))
+    strike = replace(outcome.strikes[0], stack=(*stack(("main", 0x40)), start))
+    assert found(replace(outcome, strikes=(strike,))) == []
 
 
 def test_a_descriptor_that_was_handed_over_is_a_hint_at_most() -> None:
@@ -110,6 +124,7 @@ CLOSE = Misuse(syscall="close", fd=3, stack=STRUCK)
         (replace(CLOSE, failed=True, alone=False), [("double-close", Standing.FINDING)]),
         (replace(CLOSE, failed=True, at_once=True), [("double-close", Standing.FINDING)]),
         (replace(CLOSE, fd=-1), []),
+        (replace(CLOSE, fd=0), [("double-close", Standing.HINT)]),
         (replace(CLOSE, syscall="write", fd=-1), [("stale-descriptor", Standing.FINDING)]),
         (replace(CLOSE, syscall="write"), [("stale-descriptor", Standing.FINDING)]),
         (replace(CLOSE, syscall="fcntl", fd=-1), [("stale-descriptor", Standing.HINT)]),
@@ -148,6 +163,14 @@ def test_what_a_clean_run_leaves_is_its_output_and_who_is_killed_cannot_clean_up
     assert left(f"{FOLDER}/temp", after={"temp": FILE}, baseline=declared) == []
     assert left(TEMPORARY, temporary=("x1",), baseline=declared) == []
     assert left(f"{FOLDER}/temp", after={"temp": FILE}, ending=Killed(signal=9)) == []
+
+
+def test_what_is_kept_since_the_way_back_failed_too_is_a_hint() -> None:
+    outcome = run(Aftermath(created=(Created(path=f"{FOLDER}/journal", stack=OPENED),)), after={"journal": FILE})
+    again = replace(outcome.strikes[0], nth=2)
+    assert found(replace(outcome, strikes=(*outcome.strikes, again))) == FINDING
+    elsewhere = replace(again, site="00112233")
+    assert found(replace(outcome, strikes=(*outcome.strikes, elsewhere))) == [("leftover-file", Standing.HINT)]
 
 
 def test_what_cannot_be_removed_is_a_hint_where_nothing_is_said() -> None:

@@ -18,7 +18,8 @@ int write_stamp(const char *path, const char *temporary, int number)
 #endif
         return -1;
     }
-    if (fsync(fd) != 0 || close(fd) != 0 || rename(temporary, path) != 0) {
+    int unsafe = fsync(fd) != 0;
+    if (close(fd) != 0 || unsafe || rename(temporary, path) != 0) {
         perror(path);
         unlink(temporary);
         return -1;
