@@ -14,43 +14,32 @@ denied.
 """
 
 import os
-import pwd
-import random
-import time
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from errno import EACCES, ENOMEM, EPERM
 from typing import Final
 
 from firedamp.injector import Mode
 from firedamp.outcome import Strike
 from firedamp.trace.protocol import PROCEED, Action, Call
-from inject import syscalls
+from inject import audit, syscalls
 from inject.allocation import Allocation, Allocations, concerns
+from inject.armed import Armed, arm, denied_errno
 from inject.ask import PATIENCE_S, Questions
-from inject.attributes import View, is_nameless
+from inject.attributes import View
 from inject.effect import SECOND, Effect, effect_of, failure
-from inject.lineage import Lineages, lineages, real_scope
-from inject.match import holds
+from inject.lineage import Lineages, lineages
 from inject.permission import may
-from inject.policy.check import check, conditions, targets
+from inject.policy.check import check, targets
 from inject.policy.model import (
     ATTRIBUTES,
-    EVERYWHERE,
     Ask,
-    Commit,
-    Deny,
-    Identity,
     Permit,
     Policy,
     Rule,
-    Scope,
     StraceRule,
-    Suppress,
 )
-from inject.policy.names import ALLOCATION
 from inject.release import of_rules
-from inject.users import Person, compares, find_group, find_user, person, real_ids
 
 MOST_STRIKES: Final = 200  # kept of one run, with their stacks; all are counted. A program that retries makes millions
 MOST_LOG_LINES: Final = 10_000
@@ -72,56 +61,6 @@ class DecisionReport:
     later: int = 0  # calls that some rule names and that came after the first strike
 
 
-@dataclass(slots=True, kw_only=True)
-class Armed:
-    """One rule and its counts in this run."""
-
-    index: int
-    rule: Rule | StraceRule
-    scope: Scope = EVERYWHERE
-    identity: tuple[bool, str, int] | None = None  # is it of users? comparison, number
-    person: Person | None = None  # whose rights are asked for
-    counts: Counter[tuple[int, int]] = field(default_factory=Counter)
-    matched: int = 0
-    fired: int = 0
-    by_site: bool = False
-    of_allocations: bool = False
-    counts_calls: bool = False  # every matching call must be counted, also where an earlier rule decides
-    dice: random.Random | None = None
-
-    def count(self, call: Call) -> int:
-        """This matching call's number, from 1."""
-        self.matched += 1
-        if isinstance(self.rule, Rule):
-            return self.matched
-        self.counts[call.tid, call.number] += 1
-        return self.counts[call.tid, call.number]
-
-    def due(self, nth: int) -> bool:
-        """Is the nth matching call inside the rule's window?"""
-        rule = self.rule
-        if rule.when is not None and not rule.when.holds(nth):
-            return False
-        if isinstance(rule, StraceRule):
-            return True
-        if rule.after is not None and nth <= rule.after:
-            return False
-        if self.spent and not isinstance(rule.verdict, Permit):
-            return False
-        return rule.chance is None or self.draw() < rule.chance.probability
-
-    @property
-    def spent(self) -> bool:
-        if isinstance(self.rule, StraceRule):
-            return False
-        limit = 1 if self.rule.once else self.rule.limit
-        return limit is not None and self.fired >= limit
-
-    def draw(self) -> float:
-        assert self.dice is not None
-        return self.dice.random()
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pending:
     """A call under way whose end is awaited. `strike`: its place among those kept."""
@@ -129,26 +68,6 @@ class Pending:
     strike: int | None
     effect: Effect
     entered: bool = True  # what was due in its memory at the entry took place
-
-
-def arm(index: int, rule: Rule | StraceRule, scope: Scope) -> Armed:
-    armed = Armed(index=index, rule=rule, scope=real_scope(scope))
-    armed.counts_calls = rule.when is not None
-    if isinstance(rule, Rule):
-        armed.by_site = any(condition.attribute == "site" for condition in conditions(rule.expr))
-        armed.of_allocations = rule.syscall == ALLOCATION
-        armed.counts_calls |= rule.after is not None or rule.chance is not None
-        armed.dice = random.Random(rule.chance.seed) if rule.chance else None
-        armed.person = person(*rule.run_as) if rule.run_as else None
-        armed.identity = _identity(rule.identity) if rule.identity else None
-    return armed
-
-
-def _identity(identity: Identity) -> tuple[bool, str, int]:
-    users = identity.subject == "user"
-    number = (find_user if users else find_group)(identity.name)
-    assert number is not None, identity  # check() asked
-    return users, identity.comparison, number
 
 
 class Decider:
@@ -285,14 +204,9 @@ class Decider:
         return self.releases.is_over(denied_errno(rule), view)
 
     def _matches(self, armed: Armed, view: View, lineage: tuple[str, ...]) -> bool:
-        rule = armed.rule
         if self.lineages is not None and not self.lineages.holds(armed.scope, lineage):
             return False
-        if isinstance(rule, StraceRule):
-            return True
-        if armed.identity is not None and not _is_of(view.call.pid, *armed.identity):
-            return False
-        return in_alias(rule.syscall, view) and holds(rule.expr, view, self.macros)
+        return armed.matches(view, self.macros)
 
     def _fail(self, armed: Armed, allocation: Allocation, sited: set[str]) -> Action:
         armed.fired += 1
@@ -391,66 +305,6 @@ class Decider:
         return len(self.strikes) - 1
 
     def _log(self, view: View, word: str, armed: Armed | None, why: str = "") -> None:
-        """systrace's log line, as far as Linux has the same facts."""
-        if len(self.log) >= MOST_LOG_LINES:
-            return
-        call = view.call
-        filters = 0 if armed is None else armed.index + 1
-        self.log.append(
-            f"{time.strftime('%b %d %H:%M:%S')} {word} user: {_user(call.pid)}, prog: {call.program()}, "
-            f"pid: {call.pid}(0)[{_parent(call.pid)}], policy: {self.policy.source}, filters: {filters}, "
-            f"syscall: native-{view.name}({call.number}){_attribute(view)}{why}"
-        )
-
-
-def denied_errno(rule: Rule) -> int | None:
-    return rule.verdict.errno if isinstance(rule.verdict, Deny | Suppress | Commit) else None
-
-
-def _attribute(view: View) -> str:
-    """What the call is about, in the log's words."""
-    if view.sockaddr is not None:
-        return f", sockaddr: {view.sockaddr}"
-    names = [name for index in range(2) if (name := view.filename(index)) is not None]
-    if not names and (path := view.path()) is not None:
-        names = [path]
-    return "".join(f", filename{'' if index == 0 else '[1]'}: {name}" for index, name in enumerate(names))
-
-
-def _is_of(pid: int, users: bool, comparison: str, number: int) -> bool:
-    """Does the process belong to such a user, or group?"""
-    ids = real_ids(pid)
-    return ids is not None and compares(ids[0 if users else 1], comparison, number)
-
-
-def _user(pid: int) -> str:
-    try:
-        number = os.stat(f"/proc/{pid}").st_uid  # noqa: PTH116 - the effective user (proc(5))
-        return pwd.getpwuid(number).pw_name
-    except KeyError:
-        return str(number)
-    except OSError:
-        return "?"
-
-
-def _parent(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            return file.read().rpartition(b")")[2].split()[1].decode()
-    except OSError:
-        return "?"
-
-
-def in_alias(name: str, view: View) -> bool:
-    """fsread is open for reading alone, fswrite any other open (systrace(4)); other names are whole families, and of
-    one call that does both, stat is what looks up a name, fstat what asks of a descriptor."""
-    if name in ("fsread", "fswrite") and view.opens:
-        return reads_only(view) == (name == "fsread")
-    if name in ("fsread", "stat", "lstat", "fstat") and view.name in ("newfstatat", "statx"):
-        return is_nameless(view) == (name == "fstat")
-    return True
-
-
-def reads_only(view: View) -> bool:
-    """Of an open: neither writes nor makes the file."""
-    return not (view.open_flags or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC)
+        if len(self.log) < MOST_LOG_LINES:
+            filters = 0 if armed is None else armed.index + 1
+            self.log.append(audit.line(view, word, policy=self.policy.source, filters=filters, why=why))

@@ -12,8 +12,9 @@ from typing import Final
 
 from firedamp.trace.protocol import PROCEED, Action
 from inject import syscalls
+from inject.armed import reads_only
 from inject.attributes import View, is_nameless
-from inject.decide import Decider, DecisionReport, reads_only
+from inject.decide import Decider, DecisionReport
 from inject.policy import Policy, unparse
 from inject.policy.model import HEADER, Always, And, Condition, Expr, Operator, Permit, Rule, Section
 
