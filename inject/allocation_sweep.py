@@ -115,7 +115,8 @@ def allocations(
 ) -> tuple[Plan, str | None]:
     """What to try besides `others`, the faults of system calls; and why nothing, if a person should know.
     Sets clean.allocating."""
-    if ALLOCATION not in selection.syscalls or (selection.errnos and ERRNO not in selection.errnos):
+    asked = selection.allocations or ALLOCATION in selection.syscalls
+    if not asked or (selection.errnos and ERRNO not in selection.errnos):
         return Plan(), None
     try:
         report = observe_allocations(bench, clean, script)

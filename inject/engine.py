@@ -3,7 +3,7 @@
 Job.options: `errnos` and `syscalls` (tuples of names; empty: all; a system call may be a family or a %class), `startup`
 (bool: also strike while the dynamic loader works, before the program's first instruction), `resume` (bool: what an
 earlier sweep of the same command ran is not run again), `pairs` (bool: a second fault in what the program does after a
-first that it handles).
+first that it handles), `malloc` (bool: memory as well, wherever it is allocated).
 """
 
 import os
@@ -114,7 +114,10 @@ def _selection(job: Job) -> Selection:
     except KeyError as error:
         raise UsageError(f"{job.target.name}: {error.args[0]}; write a kernel's name, a family or a %class") from None
     return Selection(
-        errnos=frozenset(word.upper() for word in errnos), syscalls=chosen, startup=job.options.get("startup") is True
+        errnos=frozenset(word.upper() for word in errnos),
+        syscalls=chosen,
+        startup=job.options.get("startup") is True,
+        allocations=job.options.get("malloc") is True,
     )
 
 

@@ -14,6 +14,7 @@ from firedamp.cli import options
 @click.option("--errno", "errnos", multiple=True, metavar="NAME", help="Only this errno; may be repeated.")
 @click.option("--syscall", "syscalls", multiple=True, metavar="NAME", help="Only this system call; may be repeated.")
 @click.option("--startup", is_flag=True, help="Also while the dynamic loader, or a script's interpreter, starts up.")
+@click.option("--malloc", "allocations", is_flag=True, help="Also each place that allocates memory.")
 @click.option(
     "--budget",
     "--time",
@@ -35,6 +36,7 @@ def command(
     errnos: tuple[str, ...],
     syscalls: tuple[str, ...],
     startup: bool,
+    allocations: bool,
     time_s: float | None,
     pairs: bool,
     resume: bool,
@@ -78,6 +80,7 @@ def command(
                 "errnos": sweep.errnos,
                 "syscalls": sweep.syscalls,
                 "startup": startup,
+                "malloc": allocations,
                 "pairs": pairs,
                 "resume": resume,
             },

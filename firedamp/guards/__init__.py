@@ -4,7 +4,9 @@ Crash guards are exclusive: a run dies once, and the guard that knows most speak
 (faults_*.py) look at what a run left behind; they are asked when it did not crash.
 """
 
-from firedamp.finding import Detection
+from dataclasses import replace
+
+from firedamp.finding import Detection, Standing
 from firedamp.guards import (
     assertion,
     endings,
@@ -26,6 +28,7 @@ from firedamp.guards import (
     trap,
 )
 from firedamp.guards.guard import Armed, Guard
+from firedamp.guards.runtime_fault import is_the_runtimes
 from firedamp.outcome import Outcome
 from firedamp.target import Proof
 
@@ -63,8 +66,13 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
     """What is wrong with this run; empty when nothing is. A crash gives one detection."""
     for guard in CRASH_GUARDS:
         if said := guard.judge(outcome):
-            return said
+            return tuple(map(as_hint, said)) if is_the_runtimes(outcome) else said
     return tuple(detection for oracle in ORACLES for detection in oracle.judge(outcome))
+
+
+def as_hint(detection: Detection) -> Detection:
+    """Listed, but nothing that the program could have done better."""
+    return replace(detection, standing=Standing.HINT, message=f"inside the C library: {detection.message}")
 
 
 def unarmed(proof: Proof) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import errno
 from dataclasses import replace
+from signal import Signals
 
 import pytest
 
@@ -9,7 +10,20 @@ from firedamp import guards
 from firedamp.finding import Detection, Standing
 from firedamp.guards.faults_effect import said
 from firedamp.guards.faults_touch import Touched, is_data, touched
-from firedamp.outcome import Ending, Entry, EntryKind, Exited, Frame, Killed, Outcome, Scene, Stall, Strike, TimedOut
+from firedamp.outcome import (
+    Ending,
+    Entry,
+    EntryKind,
+    Exited,
+    Fatal,
+    Frame,
+    Killed,
+    Outcome,
+    Scene,
+    Stall,
+    Strike,
+    TimedOut,
+)
 
 FOLDER = "/room/work"
 SCENE = Scene(folder=FOLDER, argv=("tool", "in.txt", "--out=/srv/data/x"))
@@ -48,6 +62,29 @@ def findings(outcome: Outcome) -> list[str]:
 def only(outcome: Outcome) -> Detection:
     (detection,) = guards.judge(outcome)
     return detection
+
+
+GETPW = replace(LIBC, function="getpwuid", offset=0x90)
+MALLOC = replace(LIBC, function="malloc", offset=0x70)
+
+
+@pytest.mark.parametrize(
+    ("struck", "died", "standing"),
+    [
+        ((MALLOC, GETPW, OWN, MAIN), (LIBC, GETPW, OWN, MAIN), Standing.HINT),  # one call into libc, and no way out
+        ((MALLOC, GETPW, OWN, MAIN), (LIBC, replace(OWN, offset=0x1240), MAIN), Standing.FINDING),  # it came back
+        ((MALLOC, OWN, MAIN), (LIBC, OWN, MAIN), Standing.FINDING),
+        ((MALLOC, GETPW, OWN, MAIN), (OWN, MAIN), Standing.FINDING),
+    ],
+)
+def test_a_crash_in_the_call_that_could_not_have_memory_is_the_librarys(
+    struck: tuple[Frame, ...], died: tuple[Frame, ...], standing: Standing
+) -> None:
+    fault = strike("malloc", errno.ENOMEM, None, stack=struck)
+    fatal = Fatal(signal=Signals.SIGSEGV, code=1, address=0, stack=died)
+    detection = only(run(fault, ending=Killed(signal=Signals.SIGSEGV), fatals=(fatal,)))
+    assert (detection.kind, detection.standing) == ("segv-null", standing)
+    assert detection.message.startswith("inside the C library: ") is (standing is Standing.HINT)
 
 
 SHORT = {**BEFORE, "out": entry("who")}
