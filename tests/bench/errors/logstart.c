@@ -1,9 +1,18 @@
-/* Starts the log of a day.
+/* Starts the log of a day; SIGTERM is heeded when that is done, and its handler has no SA_RESTART.
  * BUG: close is retried after EINTR; on Linux the descriptor is free by then (close(2), "Dealing with error returns"). */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
+
+volatile sig_atomic_t stopped;
+
+void on_term(int signal)
+{
+    (void)signal;
+    stopped = 1;
+}
 
 int close_log(int fd)
 {
@@ -34,9 +43,10 @@ int start_log(const char *path)
 
 int main(void)
 {
-    if (start_log("service.log") != 0) {
+    struct sigaction action = {.sa_handler = on_term};
+    if (sigaction(SIGTERM, &action, NULL) != 0 || start_log("service.log") != 0) {
         perror("service.log");
         return 1;
     }
-    return 0;
+    return stopped ? 3 : 0;
 }
