@@ -5,6 +5,7 @@ import random
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from firedamp.trace.protocol import Call
 from inject.attributes import View, is_nameless
@@ -14,8 +15,10 @@ from inject.policy.check import conditions
 from inject.policy.model import (
     EVERYWHERE,
     Commit,
+    Condition,
     Deny,
     Identity,
+    Operator,
     Permit,
     Rule,
     Scope,
@@ -24,6 +27,8 @@ from inject.policy.model import (
 )
 from inject.policy.names import ALLOCATION
 from inject.users import Person, compares, find_group, find_user, person, real_ids
+
+ALIASES: Final = ("fsread", "fswrite", "stat", "lstat", "fstat")  # names that are for some of a call's uses only
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +44,7 @@ class Armed:
     matched: int = 0
     fired: int = 0
     by_site: bool = False
+    site: str | None = None  # all that the rule asks, as in the rules of a sweep
     of_allocations: bool = False
     counts_calls: bool = False  # every matching call must be counted, also where an earlier rule decides
     dice: random.Random | None = None
@@ -77,6 +83,8 @@ class Armed:
 
     def matches(self, view: View, macros: Mapping[str, str]) -> bool:
         """In a process that the rule is for."""
+        if self.site is not None:
+            return view.site == self.site
         rule = self.rule
         if isinstance(rule, StraceRule):
             return True
@@ -95,7 +103,16 @@ def arm(index: int, rule: Rule | StraceRule, scope: Scope) -> Armed:
         armed.dice = random.Random(rule.chance.seed) if rule.chance else None
         armed.person = person(*rule.run_as) if rule.run_as else None
         armed.identity = _identity(rule.identity) if rule.identity else None
+        armed.site = _only_site(rule)
     return armed
+
+
+def _only_site(rule: Rule) -> str | None:
+    """The hot path: a sweep's rule is looked at in each of its calls, and the digest of a stack has one case."""
+    expr = rule.expr
+    if rule.identity is not None or rule.syscall in ALIASES or not isinstance(expr, Condition):
+        return None
+    return expr.text.lower() if (expr.attribute, expr.operator) == ("site", Operator.EQ) else None
 
 
 def _identity(identity: Identity) -> tuple[bool, str, int]:
@@ -118,9 +135,11 @@ def _is_of(pid: int, users: bool, comparison: str, number: int) -> bool:
 def in_alias(name: str, view: View) -> bool:
     """fsread is open for reading alone, fswrite any other open (systrace(4)); other names are whole families, and of
     one call that does both, stat is what looks up a name, fstat what asks of a descriptor."""
+    if name not in ALIASES:
+        return True
     if name in ("fsread", "fswrite") and view.opens:
         return reads_only(view) == (name == "fsread")
-    if name in ("fsread", "stat", "lstat", "fstat") and view.name in ("newfstatat", "statx"):
+    if name != "fswrite" and view.name in ("newfstatat", "statx"):
         return is_nameless(view) == (name == "fstat")
     return True
 

@@ -61,7 +61,7 @@ def status(path: str) -> os.stat_result | None:
 def find_user(name: str) -> int | None:
     """root or 0 -> 0."""
     if name.isascii() and name.isdigit():
-        return int(name)
+        return _number(name)
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
@@ -70,11 +70,16 @@ def find_user(name: str) -> int | None:
 
 def find_group(name: str) -> int | None:
     if name.isascii() and name.isdigit():
-        return int(name)
+        return _number(name)
     try:
         return grp.getgrnam(name).gr_gid
     except KeyError:
         return None
+
+
+def _number(text: str) -> int | None:
+    """-1 as an unsigned number means nobody at all, setresuid(2)."""
+    return int(text) if len(text) <= 10 and int(text) < 0xFFFFFFFF else None
 
 
 def person(user: str, group: str | None) -> Person:

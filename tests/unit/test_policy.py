@@ -1,5 +1,7 @@
 """The policy language as text: what it accepts, and that printing is the inverse of parsing."""
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -229,7 +231,7 @@ verdicts = st.one_of(
     st.builds(Partial, count=counts),
     st.builds(Retval, value=st.integers(-(2**63), 2**63 - 1)),
     st.builds(Corrupt, count=counts, seed=st.integers(0, 10**9)),
-    st.builds(Ask),
+    st.builds(Ask, patience_ns=st.none() | delays),
 )
 words = st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True)
 limits = st.one_of(st.just({}), st.just({"once": True}), st.builds(lambda limit: {"limit": limit}, counts))
@@ -329,3 +331,5 @@ def test_only_a_policy_error_leaves_the_parser(text: str) -> None:
     else:
         assert parse(unparse(policy)) == policy
         lint(policy)
+        with suppress(PolicyError):
+            check(policy)
