@@ -10,13 +10,12 @@ import socket
 import stat
 import struct
 from functools import cached_property
-from pathlib import Path
 from typing import Final
 
 from firedamp.outcome import Frame
 from firedamp.trace.protocol import Call
 from inject import arguments, syscalls
-from inject.syscalls import CallFacts, Kind
+from inject.syscalls import Kind
 
 AT_FDCWD: Final = -100  # linux/fcntl.h
 AT_EMPTY_PATH: Final = 0x1000  # linux/fcntl.h
@@ -165,21 +164,6 @@ class View:
         else:
             target = None if fd is None or fd < 0 else f"/proc/{self.call.pid}/fd/{fd}"
         return kind_of(target) if target is not None else None
-
-
-def facts(view: View, *, caught: bool, unrestarted: bool, timed: bool) -> CallFacts:
-    """What decides which errnos could really happen at this call, with what handlers.py knows."""
-    flags = view.open_flags or 0
-    name = view.path() if view.opens else None
-    return CallFacts(
-        open_flags=flags,
-        descriptor_kind=view.descriptor_kind,
-        nonblocking=bool(flags & os.O_NONBLOCK),
-        catches_signals=caught,
-        unrestarted=unrestarted,
-        timed=timed,
-        creates=bool(flags & os.O_CREAT) and name is not None and not Path(name).exists(),
-    )
 
 
 def is_nameless(view: View) -> bool:

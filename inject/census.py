@@ -14,8 +14,9 @@ from typing import Final
 from firedamp.outcome import Frame, Refusal
 from firedamp.trace.protocol import Action, Call
 from inject import syscalls
-from inject.attributes import View, facts, is_nameless
-from inject.handlers import RT_SIGACTION, SETSOCKOPT, Handlers
+from inject.attributes import View, is_nameless
+from inject.circumstances import Circumstances
+from inject.handlers import RT_SIGACTION, SETSOCKOPT
 from inject.syscalls import CallFacts, ErrnoFact, Tier
 
 MOST_HITS: Final = 200_000  # of one run; find /usr/share makes 50,000
@@ -31,10 +32,18 @@ FCNTL: Final = {
 # futex(2): only these wait, and only who waits is interrupted. WAIT, LOCK_PI, WAIT_BITSET, WAIT_REQUEUE_PI, LOCK_PI2
 FUTEX_WAITS: Final = frozenset({0, 6, 9, 11, 13})
 FUTEX_COMMAND: Final = 0x7F
-COMMANDED: Final = frozenset({"fcntl", "futex", "getrandom"})  # whose second argument decides
+COMMANDS: Final = {
+    "fcntl": 1,
+    "futex": 1,
+    "getrandom": 1,
+    "flock": 1,
+    "wait4": 2,
+    "waitid": 3,
+}  # the argument that decides
+LOCK_NB: Final = 4  # flock(2)
+WNOHANG: Final = 1  # wait(2)
 WHOLE_RANDOM: Final = 256  # getrandom(2): up to so many bytes are never cut by a signal handler
 CHANGES: Final = re.compile(r"(mkdir|mknod|unlink|rename|link|symlink)(at2?)?|rmdir|truncate|creat")
-STREAM_TABLES: Final = {"unix": 6, "tcp": 9, "tcp6": 9}  # /proc/PID/net/TABLE -> the column of the inode
 WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
 
 
@@ -75,8 +84,7 @@ class Census:
         self.pending: dict[int, int] = {}  # tid -> hit
         self.refusals: dict[Refusal, None] = {}
         self.known: dict[tuple[str, CallFacts, int], tuple[ErrnoFact, ...]] = {}
-        self.sockets: dict[str, str] = {}  # socket:[INODE] -> kind
-        self.handlers = Handlers()
+        self.circumstances = Circumstances()
         self.dropped = 0
 
     def numbers(self) -> frozenset[int]:
@@ -88,7 +96,7 @@ class Census:
 
     def enter(self, call: Call) -> Action:
         view = View(call)
-        tells = self.handlers.enter(call)
+        tells = self.circumstances.handlers.enter(call)
         if call.number == RT_SIGACTION:
             return WATCH if tells else Action()
         self.visits[view.site] += 1
@@ -97,7 +105,7 @@ class Census:
             return Action()
         self.stacks.setdefault(view.site, view.stack)
         self.pending[call.tid] = len(self.hits)
-        known = self._facts(view)
+        known = self.circumstances.facts(view)
         self.hits.append(
             Hit(
                 syscall=view.name,
@@ -108,14 +116,14 @@ class Census:
                 open_flags=view.open_flags or 0,
                 errnos=self._errnos(view, known),
                 startup=in_loader(view.stack),
-                kind=self._kind(view, known),
+                kind=self.circumstances.kind(view),
                 pid=call.pid,
             )
         )
         return WATCH
 
     def leave(self, call: Call, result: int) -> None:
-        self.handlers.leave(call, result)
+        self.circumstances.handlers.leave(call, result)
         at = self.pending.pop(call.tid, None)
         if at is None:
             return
@@ -127,30 +135,17 @@ class Census:
         hits = tuple(replace(hit, result=self.results.get(at)) for at, hit in enumerate(self.hits))
         return Report(hits=hits, stacks=self.stacks, refusals=tuple(self.refusals), dropped=self.dropped)
 
-    def _facts(self, view: View) -> CallFacts:
-        caught, unrestarted = self.handlers.interrupts(view.call)
-        timed = bool(self.handlers.timed) and (view.path() or "") in self.handlers.timed
-        return facts(view, caught=caught, unrestarted=unrestarted, timed=timed)
-
     def _errnos(self, view: View, known: CallFacts) -> tuple[ErrnoFact, ...]:
         name = view.name
         if name == "close" and not (view.open_flags or 0) & os.O_ACCMODE:
             return ()  # what close reports are writes that failed
         if is_nameless(view):
             name = "fstat"
-        command = view.call.arguments[1] if name in COMMANDED else 0
+        command = view.call.arguments[COMMANDS[name]] if name in COMMANDS else 0
         key = (name, known, command)
         if key not in self.known:
             self.known[key] = tuple(fact for fact in syscalls.plausible(name, known) if fits(name, command, fact))
         return self.known[key]
-
-    def _kind(self, view: View, known: CallFacts) -> str | None:
-        path = view.path() if known.descriptor_kind == "socket" else None
-        if path is None:
-            return known.descriptor_kind
-        if path not in self.sockets:
-            self.sockets[path] = "socket" if is_stream(view.call.pid, path) else "datagram"
-        return self.sockets[path]
 
     def _note_refusal(self, hit: Hit) -> None:
         writes = CHANGES.fullmatch(hit.syscall) is not None or (
@@ -171,25 +166,11 @@ def fits(name: str, command: int, fact: ErrnoFact) -> bool:
             return command & FUTEX_COMMAND in FUTEX_WAITS
         case "getrandom":
             return fact.name != "EINTR" or command > WHOLE_RANDOM
+        case "flock":
+            return bool(command & LOCK_NB) == (fact.name == "EAGAIN") or fact.name == "ENOLCK"
+        case "wait4" | "waitid":
+            return fact.name != "EINTR" or not command & WNOHANG
     return True
-
-
-def is_stream(pid: int, path: str) -> bool:
-    """Does the socket join its bytes to one stream? By the tables of proc_pid_net(5); `path`: socket:[INODE]."""
-    inode = path.removeprefix("socket:[").removesuffix("]")
-    for table, column in STREAM_TABLES.items():
-        for line in _lines(Path(f"/proc/{pid}/net/{table}")):
-            words = line.split()
-            if len(words) > column and words[column] == inode:
-                return table != "unix" or words[4] == "0001"  # SOCK_STREAM, linux/net.h
-    return False
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text(errors="surrogateescape").splitlines()
-    except OSError:
-        return []  # a kernel without IPv6 has no such table
 
 
 def in_loader(stack: tuple[Frame, ...]) -> bool:

@@ -89,6 +89,8 @@ class CallFacts:
     catches_signals: bool = False
     unrestarted: bool = False  # at least one of its handlers without SA_RESTART
     timed: bool = False  # a socket that waits only so long: SO_RCVTIMEO or SO_SNDTIMEO
+    family: str | None = None  # unix | inet: of a socket, or of the address that the call gives
+    splits: bool = False  # a mapping falls into two
     creates: bool = False  # O_CREAT, and the file is not there yet
 
     def hold(self, when: str) -> bool:
@@ -99,6 +101,10 @@ class CallFacts:
         match word:
             case "signals":
                 return self.catches_signals
+            case "unix" | "inet":
+                return word == self.family
+            case "splits":
+                return self.splits
             case "unrestarted":
                 return self.unrestarted
             case "timed":

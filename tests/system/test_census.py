@@ -1,6 +1,7 @@
-"""What a clean run says of the signals that its processes catch, from real programs."""
+"""What a clean run says could happen at each call, from real programs."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -63,25 +64,83 @@ int main(int argc, char **argv)
 """
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Report:
-    folder = tmp_path_factory.mktemp("census")
-    (folder / "p.c").write_text(PROGRAM)
+KINDS = r"""
+#include <arpa/inet.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int main(void)
+{
+    char data[9000] = {0};
+    int ends[2], pair[2], messages[2];
+    struct sockaddr_un near = {AF_UNIX, "absent"};
+    struct sockaddr_in far = {AF_INET, 0, {htonl(INADDR_LOOPBACK)}};
+    char *pages = mmap(0, 12288, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    mprotect(pages, 12288, PROT_NONE);                  /* nothing beside it to be joined to */
+    munmap(pages + 4096, 4096);
+    munmap(pages, 4096);
+    connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&near, sizeof near);
+    int server = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+    socklen_t size = sizeof far;
+    bind(server, (void *)&far, size);
+    getsockname(server, (void *)&far, &size);
+    listen(server, 1);
+    connect(client, (void *)&far, sizeof far);
+    send(client, data, 9, 0);
+    socketpair(AF_UNIX, SOCK_STREAM, 0, pair);
+    send(pair[0], data, 9, 0);
+    recv(pair[1], data, 9, MSG_DONTWAIT);
+    socketpair(AF_UNIX, SOCK_DGRAM, 0, messages);
+    send(messages[0], data, 9, 0);
+    recv(messages[1], data, 9, 0);
+    pipe(ends);
+    write(ends[1], data, 9);
+    read(ends[0], data, 9);
+    flock(ends[0], LOCK_EX);
+    flock(ends[0], LOCK_EX | LOCK_NB);
+    return 0;
+}
+"""
+
+
+def counted(folder: Path, program: str) -> list[Hit]:
+    """The program's own calls."""
+    (folder / "p.c").write_text(program)
     subprocess.run(["gcc", "-w", "-o", folder / "p", folder / "p.c"], check=True)
     with Executor() as executor:
         execution = Execution(argv=(str(folder / "p"),), environment=(), folder=folder, interceptor=Census())
         found = executor.run(execution).report
     assert isinstance(found, Report)
-    return found
+    return [hit for hit in found.hits if not hit.startup]
 
 
-def interruptible(hit: Hit) -> bool:
-    return any(fact.name == "EINTR" for fact in hit.errnos)
+def names(hit: Hit) -> set[str]:
+    return {fact.name for fact in hit.errnos}
 
 
-def test_a_call_is_interrupted_only_where_its_handlers_do_not_restart_it(report: Report) -> None:
-    calls = [hit for hit in report.hits if hit.syscall in ("read", "poll", "clock_nanosleep") and not hit.startup]
-    asked = [tuple(interruptible(hit) for hit in calls[at : at + 3]) for at in range(0, len(calls), 3)]
+def test_what_could_happen_follows_what_the_call_is_about(tmp_path: Path) -> None:
+    hits = counted(tmp_path, KINDS)
+    split, end = (names(hit) for hit in hits if hit.syscall == "munmap")
+    assert "ENOMEM" in split and not end
+    near, far = (names(hit) for hit in hits if hit.syscall == "connect")
+    assert {"ENOENT", "ECONNREFUSED"} <= near and not {"ETIMEDOUT", "ENETUNREACH"} & near
+    assert {"ETIMEDOUT", "ECONNREFUSED", "ENETUNREACH"} <= far and "ENOENT" not in far
+    sent = [hit for hit in hits if hit.syscall == "sendto"]
+    assert [hit.kind for hit in sent] == ["socket", "socket", "datagram"]
+    assert ["ENETDOWN" in names(hit) for hit in sent] == [True, False, False]
+    assert ["EAGAIN" in names(hit) for hit in hits if hit.syscall == "recvfrom"] == [True, False]
+    assert ["EIO" in names(hit) for hit in hits if hit.syscall == "read"] == [False]
+    assert ["EAGAIN" in names(hit) for hit in hits if hit.syscall == "flock"] == [False, True]
+
+
+def test_a_call_is_interrupted_only_where_its_handlers_do_not_restart_it(tmp_path: Path) -> None:
+    hits = counted(tmp_path, PROGRAM)
+    calls = [hit for hit in hits if hit.syscall in ("read", "poll", "clock_nanosleep")]
+    asked = [tuple("EINTR" in names(hit) for hit in calls[at : at + 3]) for at in range(0, len(calls), 3)]
     assert asked == [
         (False, False, False),  # nothing is caught
         (False, True, True),  # SA_RESTART
