@@ -171,8 +171,9 @@ def table(rows: Rows, programs: dict[str, Program], tools: Sequence[str], facts:
         ),
         "",
         "A cell: the verdict, `fa` with the number of false alarms on the fixed twin, (runs and seconds of both).",
-        "`+`: the budget ended it. firedamp must name a right kind at a right function; of a peer's runs one must end",
-        "badly, and not so on the twin. `mmap` and `brk`, where strace finds most of its alarms, serve the loader too.",
+        "`+`: the budget ended it. Flags are firedamp's, which must name a right kind at a right function; of a peer's runs",
+        "one must end badly, and not so on the twin. `mmap` and `brk`, where strace finds most of its alarms, serve the",
+        "loader too.",
         "",
         f"| total of {len(rows)} | {' | '.join(tools)} |",
         "|---" * (1 + len(tools)) + "|",
@@ -195,7 +196,8 @@ def table(rows: Rows, programs: dict[str, Program], tools: Sequence[str], facts:
 
 
 def _depth(program: Program) -> str:
-    return f" ({program.depth})" if program.depth else ""
+    flags = f" `{' '.join(program.flags)}`" if program.flags else ""
+    return f" ({program.depth}){flags}" if program.depth else flags
 
 
 def _cell(cell: Cell) -> str:
