@@ -192,6 +192,8 @@ class Recipe:
             proof = prove(work / "replay", objects)
             facts = {"compiler": str(self.compiler), "target": self.target.name, "proof": dataclasses.asdict(proof)}
             (work / "build.json").write_text(json.dumps(facts, indent=1))
+            for notes in (work / "objects").glob("*.gcno"):  # of gcc --coverage: what its counts mean
+                notes.rename(work / notes.name)
             shutil.rmtree(work / "objects")
             return self._publish(work, headers)
         finally:

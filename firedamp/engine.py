@@ -36,6 +36,7 @@ class Progress:
     recalled: tuple[str, ...] = ()  # findings of that run, by identity
     skips: dict[str, int] = field(default_factory=dict)  # reason -> faults
     complete: bool = False
+    recovery: Path | None = None  # a report on the lines that only faults reach, of programs that count them
     notes: list[str] = field(default_factory=list)  # what a person must know: vacuous rules, lost confinement
 
     @property

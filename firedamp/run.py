@@ -8,9 +8,9 @@ import re
 import subprocess
 import tempfile
 import threading
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from signal import SIGKILL
@@ -124,6 +124,15 @@ class Streams:
         return cls(stdin=target.stdin, stdout=target.stdout, stderr=target.stderr)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """What is added to each run beside the target: variables, folders it may write, what stands round interceptors."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    writable: tuple[Path, ...] = ()
+    around: Callable[[Interceptor], Interceptor] = lambda inner: inner
+
+
 class Bench:
     """Runs one target again and again, each time from the same bytes. A context manager: it owns a worker process.
 
@@ -147,6 +156,7 @@ class Bench:
         self.build = build
         self.command = command or _command(target, build)
         self.variables: Mapping[str, str] = {}
+        self.attachment = Attachment()
         self._source = workdir or target.workdir or target.root
         self._scratch = scratch
         self._lent = executor
@@ -192,9 +202,10 @@ class Bench:
         """
         self._fresh()
         before: Tree = self.room.tree() if snapshot else {}
+        around = None if interceptor is None else self.attachment.around(interceptor)
         execution = replace(
             self._execution(self.command, streams or Streams.of(self.target)),
-            interceptor=interceptor,
+            interceptor=around,
             fixed_addresses=True,  # runs are compared, and what a stack is need be found out but once
         )
         outcome, report = self._run(execution)
@@ -267,14 +278,14 @@ class Bench:
     def _execution(self, argv: tuple[str, ...], streams: Streams) -> Execution:
         return Execution(
             argv=argv,
-            environment=tuple({**self.environment(), **self.variables}.items()),
+            environment=tuple({**self.environment(), **self.variables, **self.attachment.variables}.items()),
             folder=self.room.path,
             stdin=self._file(streams.stdin),
             stdout=self._file(streams.stdout),
             stderr=self._file(streams.stderr),
             inherit_streams=streams.inherit,
             limits=self.target.limits,
-            writable=(self.room.path, self.room.tmp),
+            writable=(self.room.path, self.room.tmp, *self.attachment.writable),
         )
 
     def _file(self, name: str | None) -> Path | None:

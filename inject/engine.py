@@ -15,9 +15,9 @@ from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError
 from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
-from firedamp.run import Bench
+from firedamp.run import Attachment, Bench
 from firedamp.target import Build
-from inject import allocation, sweep
+from inject import allocation, gcov, sweep
 from inject.allocation_sweep import allocations
 from inject.census import Hit
 from inject.clean import Clean, observe
@@ -25,6 +25,7 @@ from inject.faulted import faulted
 from inject.journal import Journal, subject
 from inject.pairs import Pairing
 from inject.policy import parse
+from inject.recovery import Gathering, write
 from inject.schedule import Schedule, schedule
 from inject.sweep import Plan, Selection
 from inject.sweeping import Sweeping
@@ -41,6 +42,10 @@ class FaultEngine:
             bench = stack.enter_context(Bench(job.target, job.build))
             selection = _selection(job)
             clean = observe(bench)
+            gathering = _gathering(bench, stack, progress)
+            if gathering is not None:
+                clean = observe(bench)
+                gathering.end_of_clean_runs()
             made, noted = _plan(bench, clean, selection)
             progress.notes.extend((*clean.noted, *noted))
             journal = stack.enter_context(_journal(job, bench))
@@ -53,6 +58,7 @@ class FaultEngine:
                 schedule=todo,
                 clean=clean,
                 planning=lambda hits, folder: _of_hits(hits, folder, clean, selection, _program(bench)).faults,
+                attachment=gathering.attachment if gathering is not None else Attachment,
             )
             for ran in sweeping.run(bench, stack):
                 if ran.attempt is not None:
@@ -61,12 +67,16 @@ class FaultEngine:
                 journal.append(ran.fault, ran.record)  # when its findings are in the store
             assert progress.left >= 0, progress
             progress.complete = progress.left == 0
+            if gathering is not None:
+                _tell_recovery(gathering, job, progress)
 
     def replay(self, reproducer: Reproducer, build: Build | None) -> Outcome:
         """Clean runs, then one under the policy; a difference that a further clean run shows as well does not count."""
         policy = reproducer.payload.decode("utf-8", "surrogateescape")
-        with Bench(reproducer.target, build) as bench:
+        with ExitStack() as stack:
+            bench = stack.enter_context(Bench(reproducer.target, build))
             bench.variables = allocation.variables(parse(policy), bench.environment())
+            _gathering(bench, stack, Progress())  # as in the sweep: its instrument is no part of the program
             clean = observe(bench)
             return faulted(bench, clean, policy)[0]
 
@@ -80,6 +90,32 @@ def _plan(bench: Bench, clean: Clean, selection: Selection) -> tuple[Plan, tuple
     asked, note = allocations(bench, clean, selection, script=script, others=len(calls.faults))
     made = Plan(faults=(*calls.faults, *asked.faults), sites=calls.sites + asked.sites, skips=calls.skips + asked.skips)
     return made, () if note is None else (note,)
+
+
+def _gathering(bench: Bench, stack: ExitStack, progress: Progress) -> Gathering | None:
+    """For a program that counts its lines; from now on the bench's runs are counted apart from all others."""
+    program = _program(bench)
+    instrument = gcov.find(program) if program is not None else None
+    match instrument:
+        case None:
+            return None
+        case str():
+            progress.notes.append(f"no recovery coverage of {bench.command[0]}: {instrument}")
+            return None
+        case _:
+            gathering = stack.enter_context(Gathering(instrument))
+            bench.attachment = gathering.attachment()
+            return gathering
+
+
+def _tell_recovery(gathering: Gathering, job: Job, progress: Progress) -> None:
+    try:
+        found = gathering.recovery()
+    except RuntimeError as error:
+        progress.notes.append(f"no recovery coverage: {error}")
+        return
+    progress.recovery = write(found, job.results.absolute() / job.target.name)
+    progress.notes.append(f"{found.summary}: {progress.recovery}")
 
 
 def _of_hits(

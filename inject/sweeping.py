@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
@@ -12,7 +12,7 @@ from firedamp.confirm import serious
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.outcome import Exited, Frame, Outcome, TimedOut
 from firedamp.reproducer import Reproducer
-from firedamp.run import Bench, resolve_stack
+from firedamp.run import Attachment, Bench, resolve_stack
 from inject import sweep
 from inject.allocation_sweep import beside
 from inject.clean import Clean, observe
@@ -47,6 +47,7 @@ class Sweeping:
     schedule: Schedule
     clean: Clean
     planning: Planning  # of pairs
+    attachment: Callable[[], Attachment] = Attachment  # of one more bench
     stacks: dict[str, tuple[Frame, ...]] = field(default_factory=dict)  # by site, of calls that no clean run makes
     began: float = field(default_factory=time.monotonic)
     begun: int = 0  # runs
@@ -89,6 +90,7 @@ class Sweeping:
                 self._drain(bench, self.clean, ready)
             else:
                 with Bench(self.job.target, self.job.build) as own:
+                    own.attachment = self.attachment()
                     self._drain(own, observe(own), ready)
         except BaseException as error:
             ready.put(error)

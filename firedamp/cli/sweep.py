@@ -24,6 +24,11 @@ from firedamp.cli import options
     help="Stop after so long; new sites come first, and each site once before any a second time.",
 )
 @click.option("--pairs", is_flag=True, help="Then a second fault, in what the program does after each that it handles.")
+@click.option(
+    "--recovery",
+    is_flag=True,
+    help="Print which lines only faults reach, and which not even they; a target of firedamp.toml is built for it.",
+)
 @click.option("--resume", is_flag=True, help="Go on where an earlier sweep of this command stopped.")
 @click.option("--runs", type=click.IntRange(1), help="Stop after so many runs.")
 @options.new_only
@@ -39,6 +44,7 @@ def command(
     allocations: bool,
     time_s: float | None,
     pairs: bool,
+    recovery: bool,
     resume: bool,
     runs: int | None,
     new_only: bool,
@@ -50,13 +56,14 @@ def command(
 ) -> int:
     """Make each system call of a command fail: each site, each plausible errno, one run each, in a private folder.
 
-    NAME is a sweep of firedamp.toml; any command can be given behind --.
+    NAME is a sweep of firedamp.toml, or a target there with a main of its own; any command can be given behind --.
 
     \b
     firedamp sweep -- cp a b
     firedamp sweep --setup 'seq 100 > a' --errno ENOSPC --errno EIO -- sort -o b a
     firedamp sweep --budget 10m -- make           # what is new first; the last line says what was left
     firedamp sweep --resume -- make               # and goes on there, also after Ctrl-C or a kill
+    firedamp sweep --pairs --recovery tool        # what fails in error handlers, and which are never reached
     """
     import os
 
@@ -67,7 +74,7 @@ def command(
     from firedamp.engine import Job
 
     session = Session.open(results)
-    sweep = chosen(session, name, options.after_dashes(), errnos, syscalls, execution)
+    sweep = chosen(session, name, options.after_dashes(), errnos, syscalls, execution, counting=recovery)
     with Interruption() as interruption:
         job = Job(
             target=sweep.target,
@@ -87,5 +94,5 @@ def command(
             stopping=interruption.stopping,
         )
         progress, summary = run(session, job)
-    show(session, progress, summary, as_json=as_json)
+    show(session, progress, summary, as_json=as_json, recovery=recovery)
     return exit_code(summary, new_only=new_only)

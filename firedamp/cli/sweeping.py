@@ -19,6 +19,7 @@ from firedamp.project import Sweep
 from firedamp.report import document, text
 from firedamp.report.printable import one_line
 from firedamp.report.sweep import closing_line, progress_line
+from firedamp.target import InputMode, Profile, Target, TargetKind
 
 
 def chosen(
@@ -28,20 +29,42 @@ def chosen(
     errnos: tuple[str, ...],
     syscalls: tuple[str, ...],
     execution: Mapping[str, Any],
+    *,
+    counting: bool = False,
 ) -> Sweep:
-    """A sweep of firedamp.toml by its name, or a command; what the command line says of its `execution` wins."""
+    """A sweep or program of firedamp.toml by its name, or a command; the command line's `execution` wins.
+
+    `counting`: a program that is built here counts its lines.
+    """
     check_errnos(errnos)
     if (dashed is None) == (name is None):
         raise click.UsageError("give the NAME of a sweep of firedamp.toml, or a command behind --, as in `-- cp a b`")
     if dashed is not None:
         return Sweep(target=command_target(dashed, **execution), errnos=errnos, syscalls=syscalls)
-    named = session.sweep(name or "")
+    named = _built(session, name or "", counting=counting) or session.sweep(name or "")
     return replace(
         named,
         target=overridden(named.target, **execution),
         errnos=errnos or named.errnos,
         syscalls=syscalls or named.syscalls,
     )
+
+
+def _built(session: Session, name: str, *, counting: bool) -> Sweep | None:
+    """A target with a main of its own, as the command that it becomes; None where there is none of that name."""
+    target = session.config.targets.get(name)
+    if name in session.config.sweeps or target is None or target.kind is not TargetKind.PROGRAM:
+        return None
+    if counting:  # -O0: what stands in the source is what is counted
+        target = replace(target, cflags=(*target.cflags, "-O0", "--coverage"), ldflags=(*target.ldflags, "--coverage"))
+    build = session.build(target, Profile.PLAIN, compiler="gcc" if counting else None)
+    assert build is not None
+    words = (str(build.executable), *target.args)
+    plain = Target(
+        name=name, kind=TargetKind.COMMAND, root=target.root, command=words, input=InputMode.NONE, limits=target.limits
+    )
+    facts = {key: getattr(target, key) for key in ("setup", "workdir", "stdin", "stdout", "stderr")}
+    return Sweep(target=replace(plain, **facts))
 
 
 def check_errnos(errnos: Iterable[str]) -> None:
@@ -70,7 +93,7 @@ def run(session: Session, job: Job) -> tuple[Progress, Summary]:
         return progress, campaign.run(engine.load("inject"), job, store, progress=progress, on_finding=on_finding)
 
 
-def show(session: Session, progress: Progress, summary: Summary, *, as_json: bool) -> None:
+def show(session: Session, progress: Progress, summary: Summary, *, as_json: bool, recovery: bool = False) -> None:
     for note in dict.fromkeys(progress.notes):
         say(note)
     if as_json:
@@ -80,4 +103,8 @@ def show(session: Session, progress: Progress, summary: Summary, *, as_json: boo
         write_table(session, summary.findings, summary.unconfirmed)
         for hint in summary.hints:
             write(one_line(f"hint: {hint.kind} in {text.where(hint, session.root)}: {hint.message}"))
+        if recovery and progress.recovery is not None:
+            write(progress.recovery.read_text("utf-8", "replace"))
+    if recovery and progress.recovery is None:
+        say("--recovery: the program does not count its lines; compile it with gcc --coverage, and sweep it to its end")
     say(closing_line(progress, summary))

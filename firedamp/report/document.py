@@ -97,6 +97,7 @@ def of_sweep(progress: Progress, summary: Summary, root: Path) -> dict[str, Any]
         "hinted": hints(summary.hints, root),
         "benign": summary.benign,
         "complete": progress.complete,
+        "recovery": None if progress.recovery is None else str(progress.recovery),
         "wall_s": round(summary.wall_s, 3),
         "interrupted": summary.interrupted,
         "notes": list(progress.notes),

@@ -19,19 +19,19 @@ Function = tuple[str, int]  # name, where it begins
 
 
 class Functions:
-    """The functions of one file, from .symtab, else from .dynsym."""
+    """The functions of one file, from .symtab, else from .dynsym. `spans`: (start, end, name) of each, sorted."""
 
     def __init__(self, image: Image) -> None:
-        self._spans: list[tuple[int, int, str]] = []
+        self.spans: list[tuple[int, int, str]] = []
         for table, names in TABLES:
-            self._spans = _spans(image, table, names)
-            if self._spans:
+            self.spans = _spans(image, table, names)
+            if self.spans:
                 break
-        self._starts = [start for start, _, _ in self._spans]
+        self._starts = [start for start, _, _ in self.spans]
 
     def find(self, address: int) -> Function | None:
         last = bisect_right(self._starts, address) - 1
-        for start, end, name in self._spans[max(0, last - NESTING + 1) : last + 1][::-1]:
+        for start, end, name in self.spans[max(0, last - NESTING + 1) : last + 1][::-1]:
             if address < end:
                 return name, start
         return None
