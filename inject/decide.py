@@ -40,6 +40,7 @@ from inject.policy.model import (
     StraceRule,
 )
 from inject.release import of_rules
+from inject.slip import Spoken, has_threads, slipped, spoken
 
 MOST_STRIKES: Final = 200  # kept of one run, with their stacks; all are counted. A program that retries makes millions
 MOST_LOG_LINES: Final = 10_000
@@ -47,6 +48,8 @@ UNENFORCED: Final = frozenset({"exit", "exit_group", "rt_sigreturn", "restart_sy
 DEFAULT_RULE: Final = -1  # of a Strike: no rule, the mode itself denied
 DENIED: Final = Effect(action=Action(suppress=-EPERM), kind="suppress", errno=EPERM)
 REFUSED: Final = Effect(action=Action(suppress=-EACCES), kind="suppress", errno=EACCES)  # to that user
+SLIPPED: Final = "slipped"
+PASSED: Final = Effect(action=Action(watch=True), kind=SLIPPED)  # watch: it did not take, nothing was denied
 STACKED: Final = ("site", "caller", "path")  # not shown to a person who is asked
 
 
@@ -68,6 +71,7 @@ class Pending:
     strike: int | None
     effect: Effect
     entered: bool = True  # what was due in its memory at the entry took place
+    spoken: Spoken = ()  # names that it was permitted for, where another thread could change them
 
 
 class Decider:
@@ -186,6 +190,9 @@ class Decider:
             took &= effect.tampering.leave(call, syscalls.name(call.number), result)
         if pending.strike is not None:
             self.strikes[pending.strike] = replace(self.strikes[pending.strike], took=took)
+        if pending.spoken and slipped(call, pending.spoken, result):
+            self._log(View(call), SLIPPED, None, ", changed by another thread after it was checked")
+            self._strike(DEFAULT_RULE, PASSED, View(call), set())
 
     def report(self) -> DecisionReport:
         return DecisionReport(
@@ -260,6 +267,8 @@ class Decider:
         if isinstance(armed.rule, Rule) and armed.rule.log:
             self._log(view, "permit" if effect.kind is None else "deny", armed)
         strike = None if effect.kind is None else self._strike(armed.index, effect, view, sited)
+        if effect.kind is None and self.mode == "enforce" and has_threads(view.call.pid):
+            effect = replace(effect, action=replace(effect.action, watch=True))
         if effect.action.watch or effect.tampering is not None:
             self._await(view, effect, strike)
         return effect.action
@@ -269,7 +278,8 @@ class Decider:
         call, tampering = view.call, effect.tampering
         entered = tampering is None or tampering.enter(call)
         if effect.action.suppress is None:
-            self.pending[call.tid] = Pending(strike=strike, effect=effect, entered=entered)
+            said = spoken(call, view.syscall) if effect.kind is None else ()
+            self.pending[call.tid] = Pending(strike=strike, effect=effect, entered=entered, spoken=said)
         elif tampering is not None:
             took = entered and tampering.leave(call, view.name, effect.action.suppress)
             if strike is not None:

@@ -59,14 +59,16 @@ def command(
     injecting.write_log(run.log, log)
     session = Session.open(results)
     found = injecting.keep(session, stage.target, run)
-    ending, denied = run.outcome.ending, injecting.denied(run.outcome)
+    ending, denied, slipped = run.outcome.ending, injecting.denied(run.outcome), injecting.slipped(run.outcome)
     say(f"{words_of(ending)}; {denied} calls denied that no rule permits" if denied else words_of(ending))
+    if slipped:
+        say(f"{slipped} calls slipped through: another thread changed their names while they were being checked")
     if as_json:
         facts = {"ending": words_of(ending), "status": status_of(ending), "notes": [*run.notes], "log": [*run.log]}
         strikes = list(map(injecting.strike_document, run.outcome.strikes))
-        write_json(session, found, **facts, denied=denied, strikes=strikes)
+        write_json(session, found, **facts, denied=denied, slipped=slipped, strikes=strikes)
     else:
         injecting.say_findings(session, found)
     if exit_status == "program":
         return status_of(ending)
-    return FOUND if found or denied else CLEAN
+    return FOUND if found or denied or slipped else CLEAN

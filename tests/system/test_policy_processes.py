@@ -2,6 +2,7 @@
 
 import os
 import pwd
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -223,3 +224,48 @@ print(os.path.exists('late'))
     rule = f'Policy: {sys.executable}, Emulation: linux\nchild "/bin/mkdir" {{ mkdir: deny }}'
     assert bench.python(rule, program)[0] == ["False"]
     assert bench.python('child "/bin/echo" { mkdir: deny }', program)[0] == ["True"]
+
+
+# --- what another thread does meanwhile
+
+RACER = r"""
+#include <fcntl.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+static char name[] = "fifo";
+static void *rewrite(void *path) {
+    usleep(200000);               /* by now the other one waits in its open */
+    if (CHANGE) strcpy(name, "else");
+    open(path, O_WRONLY);
+    return 0;
+}
+int main(void) {
+    pthread_t thread;
+    mkfifo("fifo", 0600);
+    pthread_create(&thread, 0, rewrite, "fifo");
+    open(name, O_RDONLY);
+    pthread_join(thread, 0);
+    return 0;
+}
+"""
+
+
+@pytest.mark.needs("gcc")
+@pytest.mark.parametrize("change", [1, 0])
+def test_a_name_that_changed_after_its_check_is_told(bench: Bench, change: int) -> None:
+    (bench.folder / "racer.c").write_text(RACER)
+    subprocess.run(["gcc", f"-DCHANGE={change}", "-o", "racer", "racer.c"], cwd=bench.folder, check=True)
+    names = "%memory %desc %process %signal %file %creds futex set_robust_list rseq arch_prctl set_tid_address"
+    policy = "".join(f"{name}: permit\n" for name in f"{names} prlimit64 getrandom clock_nanosleep prctl".split())
+    decider = Decider(parse(policy), "enforce", folder=str(bench.folder))
+    trace = bench.executor.run(
+        Execution(argv=("./racer",), environment=ENVIRONMENT, folder=bench.folder, interceptor=decider)
+    )
+    assert isinstance(trace.report, DecisionReport) and trace.outcome.ending == Exited(status=0), trace
+    told = [(strike.syscall, strike.effect, strike.took) for strike in trace.report.strikes]
+    assert told == [("openat", "slipped", False)] * change
+    assert [f"filename: {bench.folder}/else, changed by another" in line for line in trace.report.log] == [
+        True
+    ] * change

@@ -1,6 +1,7 @@
 """The policy language as text: what it accepts, and that printing is the inverse of parsing."""
 
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -77,6 +78,12 @@ def test_every_extension_parses_and_prints_back() -> None:
     assert len(policy.rules) == 11
     assert parse(unparse(policy)) == policy
     assert unparse(policy).splitlines()[-1] == "inject=read:error=EINTR:when=5"
+
+
+def test_the_page_of_policies_shows_legal_ones() -> None:
+    page = Path(__file__).parents[2] / "docs" / "policies.md"
+    policy = check(parse(page.read_text().split("```")[1]))
+    assert len(policy.rules) > 10 and parse(unparse(policy)) == policy
 
 
 def test_the_book_s_examples_parse_with_their_bsd_names() -> None:
