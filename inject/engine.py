@@ -17,7 +17,7 @@ from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
 from firedamp.run import Attachment, Bench
 from firedamp.target import Build
-from inject import allocation, gcov, sweep
+from inject import allocation, gcov, residue, sweep
 from inject.allocation_sweep import allocations
 from inject.census import Hit
 from inject.clean import Clean, observe
@@ -47,7 +47,7 @@ class FaultEngine:
                 clean = observe(bench)
                 gathering.end_of_clean_runs()
             made, noted = _plan(bench, clean, selection)
-            progress.notes.extend((*clean.noted, *noted))
+            progress.notes.extend((*clean.noted, *noted, *filter(None, (residue.note(clean.report.hits),))))
             journal = stack.enter_context(_journal(job, bench))
             todo = schedule(made.faults, made.skips, journal.tried, _pairing(job, clean))
             todo.take_over(journal.find)
