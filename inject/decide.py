@@ -185,7 +185,7 @@ class Decider:
             return
         effect, took = pending.effect, pending.entered
         if effect.longest is not None:
-            took = 0 <= result <= effect.longest
+            took = 0 < result <= effect.longest  # 0 is the end of a file, which nobody cut
         if effect.tampering is not None:
             took &= effect.tampering.leave(call, syscalls.name(call.number), result)
         if pending.strike is not None:

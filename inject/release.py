@@ -43,7 +43,6 @@ class Releases:
     begun: set[int] = field(default_factory=set)  # a shortage that a child is born into is its own to end
     over: set[tuple[int, Scope]] = field(default_factory=set)
     pending: dict[int, tuple[tuple[int, Scope], ...]] = field(default_factory=dict)  # tid -> what success would end
-    breaks: dict[int, int] = field(default_factory=dict)  # process -> its program break
 
     def numbers(self) -> frozenset[int]:
         return frozenset(syscalls.get(name).number for errno in self.errnos for name in FREED_BY[errno])
@@ -60,11 +59,9 @@ class Releases:
         ends = tuple(self._freed(view)) if self.begun else ()
         if ends:
             self.pending[view.call.tid] = ends
-        return bool(ends) or view.name == "brk"
+        return bool(ends)
 
     def leave(self, call: Call, result: int) -> None:
-        if syscalls.name(call.number) == "brk":
-            self.breaks[call.pid] = result
         ends = self.pending.pop(call.tid, ())
         if result >= 0:
             self.over.update(ends)
@@ -78,7 +75,7 @@ class Releases:
                 freed = emptied(view)
                 if freed is not None:
                     yield errno, freed
-            elif errno != ENOMEM or gives_back(view, self.breaks.get(view.call.pid, 0)):
+            elif errno != ENOMEM or gives_back(view):
                 yield errno, scope(errno, view)
 
 
@@ -102,14 +99,24 @@ def device(view: View) -> Scope:
     return SCOPE_OF_ALL
 
 
-def gives_back(view: View, program_break: int) -> bool:
+def gives_back(view: View) -> bool:
     arguments = view.call.arguments
     match view.name:
         case "brk":
-            return 0 < arguments[0] < program_break
+            return 0 < arguments[0] < heap_end(view.call.pid)
         case "mremap":
             return arguments[2] < arguments[1]
     return True
+
+
+def heap_end(pid: int) -> int:
+    """The program break, up to its page: proc_pid_maps(5)."""
+    try:
+        with open(f"/proc/{pid}/maps") as file:
+            heap = next((line for line in file if line.endswith("[heap]\n")), "0-0")
+    except OSError:
+        return 0
+    return int(heap.split(" ", 1)[0].split("-")[1], 16)
 
 
 def emptied(view: View) -> Scope | None:

@@ -150,12 +150,9 @@ class Planner:
         if fact.name == "EINTR":
             burst = f'{hit.syscall}: site eq "{hit.site}" then {deny} when {hit.nth}..{hit.nth + BURST - 1}'
             yield Fault(hit=hit, name=fact.name, lasting=True, rules=(burst,))
-        rules = tuple(self._lasting(at, fact, deny)) if fact.lasting else ()
+        rules = tuple(self._from(at, fact.name, deny)) if fact.lasting else ()
         if rules:
             yield Fault(hit=hit, name=fact.name, lasting=True, rules=rules)
-
-    def _lasting(self, at: int, fact: ErrnoFact, deny: str) -> Iterator[str]:
-        yield from self._from(at, fact.name, deny)
 
     def _from(self, at: int, name: str, verdict: str, skipped: int = 0) -> Iterator[str]:
         """From this hit on, or from the next one."""

@@ -253,6 +253,9 @@ def test_partial_is_a_genuine_short_read(bench: Bench) -> None:
     program = "import os; fd = os.open('in.txt', os.O_RDONLY); print(os.read(fd, 4), os.read(fd, 4))"
     trace, _ = bench.python('read: path match "*/in.txt" then partial[3] once', program)
     assert trace.outcome.stdout == b"b'1\\n2' b'\\n3\\n4'\n"
+    program = "import os; fd = os.open('in.txt', os.O_RDONLY); os.lseek(fd, 0, os.SEEK_END); print(os.read(fd, 4))"
+    trace, report = bench.python('read: path match "*/in.txt" then partial[3] once', program)
+    assert trace.outcome.stdout == b"b''\n" and not report.strikes[0].took  # there was nothing to cut short
 
 
 def test_commit_makes_the_call_happen_and_then_fail(bench: Bench) -> None:
