@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from signal import SIGKILL
@@ -65,6 +66,24 @@ def resolve_outcome(outcome: Outcome) -> Outcome:
 
 
 def resolve_stack(stack: tuple[Frame, ...], *, sanitized: bool = False) -> tuple[Frame, ...]:
+    """The same stack comes again in many runs; what its files looked like then is part of what is remembered."""
+    if not stack:
+        return ()
+    versions = tuple(_version(module) for module in {frame.module: None for frame in stack})
+    with NAMING:
+        return _resolve_stack(stack, versions, sanitized=sanitized)
+
+
+def _version(module: str) -> tuple[int, int, int] | None:
+    try:
+        status = os.stat(module)  # noqa: PTH116  # for each run under a fault
+    except (OSError, ValueError):
+        return None
+    return status.st_ino, status.st_mtime_ns, status.st_size
+
+
+@lru_cache(maxsize=4096)
+def _resolve_stack(stack: tuple[Frame, ...], versions: object, *, sanitized: bool) -> tuple[Frame, ...]:
     frames = tuple(_out_of_headers(frame) for frame in symbols.resolve(stack))
     frames = (*frames[:1], *(_at_its_check(below, above) for above, below in pairwise(frames)))
     entry = next((index for index, frame in enumerate(frames) if frame.function == HARNESS_ENTRY), len(frames))
@@ -167,6 +186,7 @@ class Bench:
         with ExitStack() as stack:
             self.executor = self._lent or stack.enter_context(Executor())
             self.room = stack.enter_context(Room(self._source, scratch=self._scratch))
+            self._environment = self._make_environment()
             self._stack = stack.pop_all()
         return self
 
@@ -201,13 +221,9 @@ class Bench:
         `snapshot` fills Outcome.before and Outcome.after. A `check` of the target runs afterwards.
         """
         self._fresh()
-        before: Tree = self.room.tree() if snapshot else {}
+        before: Tree = self.room.first_tree() if snapshot else {}
         around = None if interceptor is None else self.attachment.around(interceptor)
-        execution = replace(
-            self._execution(self.command, streams or Streams.of(self.target)),
-            interceptor=around,
-            fixed_addresses=True,  # runs are compared, and what a stack is need be found out but once
-        )
+        execution = replace(self._command_execution(streams), interceptor=around)
         outcome, report = self._run(execution)
         after: Tree = self.room.tree() if snapshot else {}
         temporary = self.room.temporary() if snapshot else ()
@@ -221,10 +237,10 @@ class Bench:
         would show it: (index, outcome, report). What is left over needs runs of its own.
         """
         self._fresh()
-        before = self.room.tree()
+        before = self.room.first_tree()
         runs = self.executor.run_snapshots(
             Snapshots(
-                execution=self._execution(self.command, streams or Streams.of(self.target)),
+                execution=self._command_execution(streams),
                 branching=branching,
                 folders=(self.room.path, self.room.tmp),
                 shadows=self.room.shadows,
@@ -270,6 +286,10 @@ class Bench:
         return self.build is not None and (self.build.profile is Profile.ASAN or bool(self.build.proof.sanitizers))
 
     def environment(self) -> dict[str, str]:
+        """Ours as it was when the bench was opened, without the noise."""
+        return dict(self._environment)
+
+    def _make_environment(self) -> dict[str, str]:
         extra = {"TMPDIR": str(self.room.tmp), "PWD": str(self.room.path)}
         if self._sanitized:
             extra |= sanitizers.environment(self.room.tmp / sanitizers.LOG_NAME)
@@ -287,6 +307,11 @@ class Bench:
             limits=self.target.limits,
             writable=(self.room.path, self.room.tmp, *self.attachment.writable),
         )
+
+    def _command_execution(self, streams: Streams | None) -> Execution:
+        """With fixed addresses: its runs are compared, and what a stack is needs be found out but once."""
+        execution = self._execution(self.command, streams or Streams.of(self.target))
+        return replace(execution, fixed_addresses=True)
 
     def _file(self, name: str | None) -> Path | None:
         return None if name is None else self.room.path / name

@@ -54,6 +54,7 @@ class Room:
         self._limit_bytes = limit_bytes
         self._exclude = exclude
         self._template: dict[str, dict[str, Node]] = {}  # folder -> name -> what must be there
+        self._first_tree: dict[str, Entry] | None = None
         self._seen: dict[str, Fingerprint] = {}  # when it was as it must be
         self._fresh: set[str] = set()  # changed in the clock tick when it was seen: the fingerprint may hide a change
         self._digests: dict[str, tuple[Fingerprint, str]] = {}
@@ -81,12 +82,12 @@ class Room:
     @property
     def path(self) -> Path:
         """The working folder."""
-        return Path(self._root)
+        return self._path
 
     @property
     def tmp(self) -> Path:
         """For TMPDIR: beside the working folder, empty after each reset."""
-        return Path(self._tmp)
+        return self._tmp_path
 
     @property
     def shadows(self) -> Path:
@@ -126,6 +127,12 @@ class Room:
         finally:
             self._relock(unlocked)
 
+    def first_tree(self) -> dict[str, Entry]:
+        """`tree` right after a reset, which is the same after each of them."""
+        if self._first_tree is None:
+            self._first_tree = self.tree()
+        return self._first_tree
+
     def temporary(self) -> tuple[str, ...]:
         """What lies in the folder for TMPDIR, relative to it."""
         return tuple(sorted(path for path, _ in walk(self._tmp, unlocked={})))
@@ -136,6 +143,7 @@ class Room:
         os.mkdir(stage, 0o700)
         self._root, self._tmp, self._trash = f"{stage}/work", f"{stage}/tmp", f"{lodging}/trash"
         self._shadows = f"{lodging}/shadows"
+        self._path, self._tmp_path = Path(self._root), Path(self._tmp)
         for folder in (self._root, self._tmp, self._trash, self._shadows):
             os.mkdir(folder, 0o700)
         self._vault = Vault(f"{lodging}/vault")
@@ -152,6 +160,7 @@ class Room:
         """Make what lies in `root` the template."""
         self._root_node = Node("", status.st_mode, status.st_mtime_ns)
         self._template = {"": {}}
+        self._first_tree = None
         self._seen.clear()
         for path, status in inventory:
             link = kept = ""

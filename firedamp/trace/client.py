@@ -47,6 +47,7 @@ class Executor:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._last: tuple[object, ...] | None = None  # of the Execution that the worker ran last
         self._connection: socket.socket | None = None
         self._finalizer: weakref.finalize[[subprocess.Popen[bytes], socket.socket], Executor] | None = None
 
@@ -62,7 +63,7 @@ class Executor:
         """End the worker and whatever it still runs. The next `run` would start another."""
         if self._finalizer is not None:
             self._finalizer()
-        self._process = self._connection = self._finalizer = None
+        self._process = self._connection = self._finalizer = self._last = None
 
     @property
     def worker_pid(self) -> int | None:
@@ -73,9 +74,14 @@ class Executor:
 
         Raises UsageError when the program cannot be started, WorkerDied when our own tracer ended.
         """
-        wanted = (*((0, 1, 2) if execution.inherit_streams else ()), *execution.descriptors)
-        descriptors = tuple(number for number in wanted if _is_open(number))
-        answer = self._ask(execution.argv[0], wire.Request(execution=execution, targets=descriptors), descriptors)
+        numbers = (*((0, 1, 2) if execution.inherit_streams else ()), *execution.descriptors)
+        descriptors = tuple(number for number in numbers if _is_open(number))
+        self._connect()  # another worker knows nothing of the last run
+        facts = wire.but_interceptor(execution)
+        wanted = wire.Again(interceptor=execution.interceptor) if facts == self._last else execution
+        self._last = None  # until the worker has it for certain
+        answer = self._ask(execution.argv[0], wire.Request(execution=wanted, targets=descriptors), descriptors)
+        self._last = facts
         if not isinstance(answer, Trace):
             raise _unexpected(answer)
         return answer
@@ -85,7 +91,7 @@ class Executor:
 
         To leave off before the end, send a Verdict that stops; a generator that is closed ends the worker.
         """
-        name = snapshots.execution.argv[0]
+        name, self._last = snapshots.execution.argv[0], None
         message: wire.Request | Verdict = wire.Request(execution=snapshots)
         try:
             while True:

@@ -111,6 +111,26 @@ _filter = lru_cache(maxsize=16)(bpf.program)
 
 MOST_ROWS = 32
 
+_rulesets: dict[object, int] = {}  # the last one
+
+
+def _ruleset(writable: tuple[Path, ...]) -> int | None:
+    """Kept for the next run: making one takes as long as half a dozen stops. A folder that was made anew has another
+    number, and cannot have the old one's, since the ruleset holds on to that."""
+    from firedamp import jail  # only confined runs need it
+
+    places = [os.stat(path) for path in writable if path.exists()]  # noqa: PTH116
+    key = (writable, tuple((place.st_dev, place.st_ino) for place in places))
+    known = _rulesets.get(key)
+    if known is not None:
+        return known
+    made = jail.ruleset(writable)
+    if made is not None:
+        while _rulesets:
+            os.close(_rulesets.popitem()[1])
+        _rulesets[key] = made
+    return made
+
 
 @cache
 def _administers() -> bool:
@@ -148,11 +168,8 @@ def rows(execution: Execution, program: Path, streams: Streams, spawner: Spawner
     if execution.writable is not None or (numbers and not _administers()):
         table.append(_NO_NEW_PRIVILEGES)
     if execution.writable is not None:
-        from firedamp import jail  # only confined runs need it
-
-        ruleset = jail.ruleset(execution.writable)
+        ruleset = _ruleset(execution.writable)
         if ruleset is not None:
-            temporary.append(ruleset)
             if ruleset in streams.given:  # a dup2 above would overwrite it
                 ruleset = fcntl(ruleset, F_DUPFD_CLOEXEC, max(streams.given) + 1)
                 temporary.append(ruleset)

@@ -21,10 +21,11 @@ class Exit:
 class Tracee:
     tid: int
     exit: Exit | None = None
+    leader: bool = False  # of its process, as far as we know without asking
     _process: int | None = field(default=None)
 
     def process(self) -> int:
         """The number of its process: asked only when somebody wants to know."""
         if self._process is None:
-            self._process = thread_group(self.tid)
+            self._process = self.tid if self.leader else thread_group(self.tid)
         return self._process

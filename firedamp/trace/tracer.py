@@ -52,8 +52,6 @@ class Tracer:
         if not execution.folder.is_dir():
             raise UsageError(f"{execution.folder}: is no folder; a program needs one to run in")
         program = launch.find_program(execution.argv, dict(execution.environment), execution.folder)
-        placed = (execution.argv, execution.environment, execution.folder) if execution.fixed_addresses else None
-        self._unwinder.begin(placed)
         with Opened(execution, descriptors) as opened:
             run = Run(execution, opened.pipes, self._clock, self._unwinder)
             pid = self._start(execution, program, opened, run)
@@ -77,6 +75,8 @@ class Tracer:
         )
 
     def _start(self, execution: Execution, program: Path, opened: Opened, run: "Run") -> int:
+        placed = (execution.argv, execution.environment, execution.folder) if execution.fixed_addresses else None
+        self._unwinder.begin(placed)
         table, temporary = launch.rows(execution, program, opened.streams, self._spawner)
         try:
             pid = self._spawner.start(table)
@@ -131,7 +131,7 @@ class Run:
 
     def adopt(self, pid: int) -> None:
         self._leader = pid
-        self._tracees[pid] = Tracee(tid=pid)
+        self._tracees[pid] = Tracee(tid=pid, leader=True)
         self._begin_s = time.monotonic()
 
     def follow(self) -> None:

@@ -7,19 +7,32 @@ import pickle
 import socket
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from operator import attrgetter
 
-from firedamp.trace.protocol import Execution, Left, Snapshot, Snapshots, Trace
+from firedamp.trace.protocol import Execution, Interceptor, Left, Snapshot, Snapshots, Trace
 
 _LENGTH = struct.Struct("=Q")
+_REPEATED = attrgetter(*(each.name for each in fields(Execution) if each.name != "interceptor"))
 MOST_DESCRIPTORS = 250  # SCM_MAX_FD is 253 (include/net/scm.h)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """The last Execution once more, with another interceptor: a sweep repeats everything else in each run."""
+
+    interceptor: Interceptor | None
+
+
+def but_interceptor(execution: Execution) -> tuple[object, ...]:
+    return _REPEATED(execution)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """`targets[i]` is the number that the i-th descriptor sent along has in the program."""
 
-    execution: Execution | Snapshots
+    execution: Execution | Snapshots | Again
     targets: tuple[int, ...] = ()
 
 

@@ -10,10 +10,11 @@ import socket
 import sys
 import traceback
 from ctypes import CDLL
+from dataclasses import replace
 
 from firedamp import errors
 from firedamp.trace import wire
-from firedamp.trace.protocol import Snapshot, Snapshots, Verdict
+from firedamp.trace.protocol import Execution, Snapshot, Snapshots, Verdict
 from firedamp.trace.snapshot import SnapshotTracer
 
 PR_SET_PDEATHSIG = 1
@@ -42,6 +43,7 @@ def _answer(
         assert isinstance(verdict, Verdict)
         return verdict
 
+    assert not isinstance(request.execution, wire.Again)
     given = dict(zip(request.targets, descriptors, strict=True))
     try:
         if isinstance(request.execution, Snapshots):
@@ -57,6 +59,7 @@ def _answer(
 
 def main(connection: socket.socket) -> None:
     tracer = SnapshotTracer()
+    last: Execution | None = None
     gc.freeze()
     gc.set_threshold(50_000)  # a run makes few cycles; a collection in its midst takes as long as an execve
     while True:
@@ -68,6 +71,12 @@ def main(connection: socket.socket) -> None:
             wire.send(connection, wire.Failed(error="WorkerDied", text=traceback.format_exc()))
             continue
         assert isinstance(request, wire.Request)
+        match request.execution:
+            case wire.Again(interceptor=interceptor):
+                assert last is not None
+                request = replace(request, execution=replace(last, interceptor=interceptor))
+            case Execution():
+                last = replace(request.execution, interceptor=None)
         try:
             answer = _answer(tracer, request, descriptors, connection)
         finally:
