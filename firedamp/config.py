@@ -171,6 +171,7 @@ class _SweepTable(_Execution):
     check: str | None = None
     errno: Errnos = []
     syscall: Words = []
+    pairs: bool = False
 
     def sweep(self, name: str, root: Path) -> Sweep:
         target = Target(
@@ -187,7 +188,7 @@ class _SweepTable(_Execution):
             stdout=self.stdout,
             stderr=self.stderr,
         )
-        return Sweep(target=target, errnos=tuple(self.errno), syscalls=tuple(self.syscall))
+        return Sweep(target=target, errnos=tuple(self.errno), syscalls=tuple(self.syscall), pairs=self.pairs)
 
 
 # A name becomes a folder beneath results/ and corpora/, so it must not wander off, nor be hidden.

@@ -17,6 +17,7 @@ class Sweep:
     target: Target
     errnos: tuple[str, ...] = ()
     syscalls: tuple[str, ...] = ()
+    pairs: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -88,7 +88,7 @@ def command(
                 "syscalls": sweep.syscalls,
                 "startup": startup,
                 "malloc": allocations,
-                "pairs": pairs,
+                "pairs": pairs or sweep.pairs,
                 "resume": resume,
             },
             stopping=interruption.stopping,

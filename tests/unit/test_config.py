@@ -41,6 +41,7 @@ check = "cmp a b"
 stdout = "out.txt"
 errno = "ENOSPC"
 syscall = ["write", "close"]
+pairs = true
 """
 
 
@@ -68,7 +69,7 @@ def test_every_key_arrives(tmp_path: Path) -> None:
     assert (installed.kind, installed.input) == (TargetKind.COMMAND, InputMode.FILE)
     assert (python.kind, python.harness) == (TargetKind.PYTHON, "pkg.mod:function")
     sweep = config.sweeps["copy"]
-    assert (sweep.errnos, sweep.syscalls) == (("ENOSPC",), ("write", "close"))
+    assert (sweep.errnos, sweep.syscalls, sweep.pairs) == (("ENOSPC",), ("write", "close"), True)
     assert (sweep.target.kind, sweep.target.input) == (TargetKind.COMMAND, InputMode.NONE)
     assert (sweep.target.setup, sweep.target.check, sweep.target.stdout) == ("seq 100 > a", "cmp a b", "out.txt")
 
