@@ -25,7 +25,7 @@ from inject.faulted import faulted
 from inject.journal import Journal, subject
 from inject.pairs import Pairing
 from inject.policy import parse
-from inject.recovery import Gathering, write
+from inject.recovery import Gathering, reached_earlier, write
 from inject.schedule import Schedule, schedule
 from inject.sweep import Plan, Selection
 from inject.sweeping import Sweeping
@@ -109,12 +109,13 @@ def _gathering(bench: Bench, stack: ExitStack, progress: Progress) -> Gathering 
 
 
 def _tell_recovery(gathering: Gathering, job: Job, progress: Progress) -> None:
+    folder = job.results.absolute() / job.target.name
     try:
-        found = gathering.recovery()
+        found = gathering.recovery(reached_earlier(folder) if progress.taken_over else ())
     except RuntimeError as error:
         progress.notes.append(f"no recovery coverage: {error}")
         return
-    progress.recovery = write(found, job.results.absolute() / job.target.name)
+    progress.recovery = write(found, folder)
     progress.notes.append(f"{found.summary}: {progress.recovery}")
 
 

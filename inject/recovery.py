@@ -6,7 +6,7 @@ entered is, in a program that a sweep was made of, error handling that was never
 """
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -50,10 +50,14 @@ class Recovery:
         )
 
 
-def recovery(clean: Iterable[Line], faulted: Iterable[Line]) -> Recovery:
-    """From the lines of clean runs and those of all runs."""
+def recovery(clean: Iterable[Line], faulted: Iterable[Line], earlier: Collection[Range] = ()) -> Recovery:
+    """From the lines of clean runs and those of all runs. `earlier`: what faults reached in runs taken over."""
     before = _counts(clean)
     after = _counts((*clean, *faulted))
+    for file, number in tuple(after):
+        if any(each.file == file and each.first <= number <= each.last for each in earlier):
+            line, count = after[file, number]
+            after[file, number] = line, count + 1
     entered = {(line.file, line.function) for line, count in after.values() if count}
     kinds: dict[str, list[Line]] = {"only_under_faults": [], "never": [], "not_entered": []}
     ordered: list[tuple[str, Line]] = []
@@ -121,9 +125,9 @@ class Gathering:
             folder.rename(folder.with_name(f"clean-{folder.name}"))
             folder.mkdir()
 
-    def recovery(self) -> Recovery:
+    def recovery(self, earlier: Collection[Range] = ()) -> Recovery:
         """RuntimeError as gcov.lines."""
-        return recovery(tuple(self._lines("clean-*")), tuple(self._lines("bench-*")))
+        return recovery(tuple(self._lines("clean-*")), tuple(self._lines("bench-*")), earlier)
 
     def _lines(self, pattern: str) -> Iterator[Line]:
         for folder in self._path.glob(pattern):
@@ -143,6 +147,15 @@ def write(found: Recovery, folder: Path) -> Path:
     path = folder / f"{NAME}.txt"
     write_atomically(path, "\n".join((*text(found), "")).encode("utf-8", "surrogateescape"))
     return path
+
+
+def reached_earlier(folder: Path) -> tuple[Range, ...]:
+    """Only under faults, by what was written last; nothing where that is not there, or damaged."""
+    try:
+        document = json.loads((folder / f"{NAME}.json").read_bytes())
+        return tuple(Range(**each) for each in document["only_under_faults"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ()
 
 
 def text(found: Recovery) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from inject.gcov import Line, find
-from inject.recovery import Range, recovery, text, write
+from inject.recovery import Range, reached_earlier, recovery, text, write
 
 
 def counted(function: str, *counts: int, first: int = 1) -> tuple[Line, ...]:
@@ -34,6 +34,15 @@ def test_benches_are_added_up_and_a_source_that_is_gone_is_named_all_the_same(tm
     assert found.lines == {"only_under_faults": 2, "never": 0, "not_entered": 0}
     assert "  /src/a.c:1-2 main" in list(text(found))
     assert "/src/a.c:1-2 main" in write(found, tmp_path).read_text()
+
+
+def test_what_runs_that_are_taken_over_reached_is_reached(tmp_path: Path) -> None:
+    first = recovery(counted("main", 1, 0, 0), counted("main", 0, 4, 0))
+    write(first, tmp_path)
+    then = recovery(counted("main", 1, 0, 0), counted("main", 0, 0, 0), reached_earlier(tmp_path))
+    assert then == first
+    (tmp_path / "recovery.json").write_text("{")
+    assert reached_earlier(tmp_path) == ()
 
 
 def test_a_program_without_an_instrument_has_none(tmp_path: Path) -> None:
