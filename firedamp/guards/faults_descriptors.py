@@ -128,7 +128,13 @@ def _counts(outcome: Outcome, misuse: Misuse) -> bool:
     threads close again in their clean-up, or try again and take EBADF for success (dd does)."""
     if misuse.fd in STANDARD:
         return False
-    return not (misuse.failed and misuse.alone) or (misuse.at_once and not same_ending(outcome))
+    tried_again = misuse.at_once and _function(outcome.strikes[0].stack) == _function(misuse.stack)
+    return not (misuse.failed and misuse.alone) or (tried_again and not same_ending(outcome))
+
+
+def _function(stack: tuple[Frame, ...]) -> str | None:
+    frame = innermost_own(stack)
+    return None if frame is None else function_name(frame)
 
 
 def _stale(outcome: Outcome, misuse: Misuse) -> Detection:

@@ -23,6 +23,8 @@ from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.place import innermost_own, place, where
 from firedamp.outcome import Created, Exited, Outcome
 
+REMOVES = frozenset({"unlink", "stat", "access"})  # families: a clean-up looks before it removes
+
 
 def judge(outcome: Outcome) -> tuple[Detection, ...]:
     if outcome.aftermath is None or not outcome.strikes or not isinstance(outcome.ending, Exited):
@@ -38,7 +40,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
 def _detection(outcome: Outcome, created: Created) -> Detection | None:
     """Named after who made the file: several faults on the way to its removal show one and the same omission."""
     reported = not same_ending(outcome) or bool(said(outcome))
-    unremovable = any(family(strike.syscall) == "unlink" and strike.path == created.path for strike in outcome.strikes)
+    unremovable = any(family(each.syscall) in REMOVES and each.path == created.path for each in outcome.strikes)
     if unremovable and reported:
         return None
     spoilt = unremovable or len({strike.site for strike in outcome.strikes}) > 1

@@ -114,6 +114,7 @@ def test_who_goes_on_to_the_next_one_leaks() -> None:
 
 
 CLOSE = Misuse(syscall="close", fd=3, stack=STRUCK)
+CLEANUP = stack(("main", 0x60), ("clean_up", 0x8))
 
 
 @pytest.mark.parametrize(
@@ -123,6 +124,7 @@ CLOSE = Misuse(syscall="close", fd=3, stack=STRUCK)
         (replace(CLOSE, failed=True), [("double-close", Standing.HINT)]),
         (replace(CLOSE, failed=True, alone=False), [("double-close", Standing.FINDING)]),
         (replace(CLOSE, failed=True, at_once=True), [("double-close", Standing.FINDING)]),
+        (replace(CLOSE, failed=True, at_once=True, stack=CLEANUP), [("double-close", Standing.HINT)]),
         (replace(CLOSE, fd=-1), []),
         (replace(CLOSE, fd=0), [("double-close", Standing.HINT)]),
         (replace(CLOSE, syscall="write", fd=-1), [("stale-descriptor", Standing.FINDING)]),
