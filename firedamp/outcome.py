@@ -136,7 +136,7 @@ class Aftermath:
     held: tuple[Held, ...] = ()
     misuses: tuple[Misuse, ...] = ()
     exit_stack: tuple[Frame, ...] = ()  # where the struck process called exit; empty: it did not, or had threads
-    created: tuple[Created, ...] = ()  # what the struck process made before the fault
+    created: tuple[Created, ...] = ()  # what the struck process made before the fault and left
     errnos: frozenset[int] = frozenset()  # that some call returned, in this run or in the clean one
 
 

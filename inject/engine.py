@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError
@@ -27,6 +28,7 @@ from inject.pairs import Pairing
 from inject.policy import parse
 from inject.recovery import Gathering, reached_earlier, write
 from inject.schedule import Schedule, schedule
+from inject.scrutiny import scrutinised
 from inject.sweep import Plan, Selection
 from inject.sweeping import Sweeping
 
@@ -122,7 +124,8 @@ def _tell_recovery(gathering: Gathering, job: Job, progress: Progress) -> None:
 def _of_hits(
     hits: tuple[Hit, ...], folder: str, clean: Clean, selection: Selection, program: str | None, *, script: bool = False
 ) -> Plan:
-    return sweep.plan(hits, folder, clean.steady_paths, selection, program, script=script)
+    made = sweep.plan(hits, folder, clean.steady_paths, selection, program, script=script)
+    return replace(made, faults=tuple(scrutinised(made.faults, hits)))
 
 
 def _pairing(job: Job, clean: Clean) -> Pairing | None:

@@ -1,5 +1,6 @@
 """One run under a policy, ready to be judged beside the clean run. Plans nothing and keeps nothing."""
 
+import os
 import re
 from dataclasses import replace
 from functools import lru_cache
@@ -62,7 +63,14 @@ def _watched(bench: Bench, clean: Clean, policy: Policy) -> tuple[Outcome, Decis
     assert isinstance(report, LedgerReport)
     if not report.decisions.strikes:
         return outcome, report.decisions
-    return replace(outcome, aftermath=aftermath(clean.report, report.account)), report.decisions
+    after = aftermath(clean.report, report.account)
+    left = tuple(each for each in after.created if _is_left(each.path, bench, clean))
+    return replace(outcome, aftermath=replace(after, created=left)), report.decisions
+
+
+def _is_left(path: str, bench: Bench, clean: Clean) -> bool:
+    """Is it still there, and no output of the clean run's?"""
+    return os.path.lexists(path) and path.removeprefix(f"{bench.room.path}/") not in clean.outcome.after
 
 
 def _decider(bench: Bench, policy: Policy) -> Decider:

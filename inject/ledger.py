@@ -2,7 +2,7 @@
 on each call that names a descriptor.
 
 An Interceptor around the Decider, which alone decides what becomes of a call. It costs a stop for every call that has
-to do with descriptors, so a sweep looks so closely at one run of each site and kind of fault.
+to do with descriptors, so a sweep looks so closely at one run of each site (scrutiny.py).
 """
 
 import os
@@ -60,7 +60,7 @@ class Account:
     exit_stack: tuple[Frame, ...] = ()
     created: tuple[Created, ...] = ()  # before the fault
     misuses: tuple[Misuse, ...] = ()
-    errnos: frozenset[int] = frozenset()  # that calls of the whole run returned from the fault on
+    errnos: frozenset[int] = frozenset()  # that calls of the whole run returned from the fault on, with `every`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +114,7 @@ class Ledger:
             return action
         if name == "close":
             self._close(call, failed=action.replace is not None)
-        if not due and (self.struck is None or name is None):
+        if not due and not (self.every and self.struck is not None):
             return action
         return WATCH if action is PROCEED else replace(action, watch=True)
 

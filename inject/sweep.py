@@ -7,8 +7,8 @@ calls that no clean run has. Where a call can come up short (short.py) it does.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Final
 
 from firedamp.outcome import Frame
@@ -83,16 +83,7 @@ def plan(
     faults: dict[tuple[str, ...], Fault] = {}
     for fault in made.faults():
         faults.setdefault(fault.rules, fault)
-    return Plan(faults=tuple(with_close_looks(faults.values())), sites=made.sites, skips=made.skips)
-
-
-def with_close_looks(faults: Iterable[Fault]) -> Iterator[Fault]:
-    """The first single and the first lasting fault of each site; of close(2) each, since EINTR may be tried again."""
-    seen: set[tuple[str, bool, str]] = set()
-    for fault in faults:
-        key = (fault.hit.site, fault.lasting, fault.name if fault.hit.syscall == "close" else "")
-        yield replace(fault, closely=key not in seen)
-        seen.add(key)
+    return Plan(faults=tuple(faults.values()), sites=made.sites, skips=made.skips)
 
 
 @dataclass(slots=True, kw_only=True)
