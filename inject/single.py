@@ -7,7 +7,7 @@ import contextlib
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def run_once(target: Target, parts: tuple[Part, ...], *, in_place: bool, mode: M
     assert isinstance(report, DecisionReport)
     strikes = tuple(replace(strike, stack=resolve_stack(strike.stack)) for strike in report.strikes)
     notes = (
-        *(note for each in policies for note in _surprises(each)),
+        *(note for each in policies for note in _surprises(each, policies)),
         *(_vacuous(policy, report) if mode == "inject" else ()),
         *_uncounted(report),
         *stage.foreign,
@@ -60,14 +60,14 @@ def learn(target: Target, policy: Part, *, in_place: bool) -> Lesson:
         policy=learned.text,
         added=learned.added,
         sufficiency=learned.sufficiency(),
-        notes=(*_surprises(parsed), *stage.foreign, *report.decided.log),
+        notes=(*_surprises(parsed, (parsed,)), *stage.foreign, *report.decided.log),
     )
 
 
-def _surprises(policy: Policy) -> Iterator[str]:
+def _surprises(policy: Policy, parts: Sequence[Policy]) -> Iterator[str]:
     """What lint notes; of notes that differ in names alone, the first and how many more."""
     alike: dict[str, list[Note]] = {}
-    for note in lint(policy):
+    for note in lint(policy, parts):
         alike.setdefault(QUOTED.sub("", note.message), []).append(note)
     for first, *more in alike.values():
         yield f"{policy.source}:{first}" + (f" (and {len(more)} more like it)" if more else "")

@@ -101,7 +101,8 @@ def strikes_words(outcome: Outcome) -> str:
     """write ENOSPC (3 times), read EIO"""
     if not outcome.strikes:
         return "no fault took place"
-    counted = Counter(f"{each.syscall} {fault_words(each)}" for each in outcome.strikes)
+    untaken = {True: "", False: " that did not take"}
+    counted = Counter(f"{each.syscall} {fault_words(each)}{untaken[each.took]}" for each in outcome.strikes)
     return ", ".join(f"{words} ({count} times)" if count > 1 else words for words, count in counted.items())
 
 

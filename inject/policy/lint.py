@@ -1,7 +1,7 @@
 """What is legal in a policy, and may surprise: each a note with its place. Refuses nothing."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from errno import EPIPE
 from itertools import pairwise
 from typing import Final
@@ -31,10 +31,10 @@ from inject.users import ROOT, find_user
 LITERAL: Final = (Operator.EQ, Operator.NEQ)
 
 
-def lint(policy: Policy) -> tuple[Note, ...]:
-    """In the order of the text."""
+def lint(policy: Policy, beside: Sequence[Policy] = ()) -> tuple[Note, ...]:
+    """In the order of the text. `beside`: all the parts, this one as well, of what is carried out as one policy."""
     notes = [note for rule in policy.rules for note in _notes(rule)]
-    notes += [*_unreachable(policy), *_alone(policy), *_detached(policy)]
+    notes += [*_unreachable(policy), *_alone(policy, beside or (policy,)), *_detached(policy)]
     return tuple(sorted(notes, key=lambda note: (note.span.line, note.span.column)))
 
 
@@ -140,12 +140,11 @@ def _settles(rule: Rule) -> bool:
     return isinstance(rule.expr, Always) and plain and not any(windows) and not rule.until_freed
 
 
-def _alone(policy: Policy) -> Iterator[Note]:
+def _alone(policy: Policy, parts: Sequence[Policy]) -> Iterator[Note]:
     """A choice between one rule and itself."""
-    rules = [rule for rule in policy.rules if isinstance(rule, Rule) and rule.group is not None]
-    members = Counter(rule.group for rule in rules)
-    for rule in rules:
-        if members[rule.group] == 1:
+    members = Counter(rule.group for part in parts for rule in part.rules if isinstance(rule, Rule))
+    for rule in policy.rules:
+        if isinstance(rule, Rule) and rule.group is not None and members[rule.group] == 1:
             yield Note(message=f"no other rule is in the group {rule.group}: xor excludes nothing", span=rule.span)
 
 

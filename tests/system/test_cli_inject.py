@@ -47,6 +47,12 @@ def test_the_program_s_own_status_on_demand(tmp_path: Path, script: str, status:
     )
 
 
+def test_a_fault_that_did_not_take_is_said(tmp_path: Path) -> None:
+    rule = 'read: fd eq "0" then corrupt[9] seed 1'
+    done = inject("-e", rule, "--", "sh", "-c", "read a; read b; true", stdin="x\n", folder=tmp_path)
+    assert "read corrupt" in done.stderr and "read corrupt that did not take" in done.stderr
+
+
 def test_a_crash_is_a_finding_with_a_policy_that_replays(tmp_path: Path) -> None:
     done = inject("--json", "-e", NEVER, "--", "sh", "-c", "echo noise; kill -SEGV $$", folder=tmp_path)
     assert done.returncode == 1, done.stderr

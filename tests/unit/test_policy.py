@@ -171,6 +171,11 @@ def test_what_may_surprise_is_noted(text: str, notes: list[str]) -> None:
     assert len(found) == len(notes) and all(map(str.startswith, found, notes)), found
 
 
+def test_a_choice_may_lie_in_two_parts() -> None:
+    parts = [parse("mkdir: permit xor a"), parse("rmdir: permit xor a")]
+    assert lint(parts[0], parts) == () and len(lint(parts[0])) == 1
+
+
 def test_a_window_holds_as_in_strace() -> None:
     def held(text: str) -> list[int]:
         (rule,) = parse(f"write: true then deny when {text}").rules
