@@ -113,7 +113,7 @@ def _of_strace(rule: StraceRule, view: View) -> Effect:
     elif rule.retval is not None:
         effect = Effect(action=Action(suppress=rule.retval), kind="retval")
     effect = _with(effect, rule.signal, rule.delay_enter_ns, rule.delay_exit_ns)
-    tampering = poking(view.call, rule.poke_enter, rule.poke_exit)
+    tampering = poking(view.call, len(view.syscall.parameters), rule.poke_enter, rule.poke_exit)
     if tampering is None:
         return effect
     return replace(effect, action=replace(effect.action, watch=True), kind=effect.kind or "poke", tampering=tampering)

@@ -29,9 +29,10 @@ class Tampering:
     exit: Writes = ()
     spoils: int = 0  # bytes of what is read
     dice: str = ""
+    whole: bool = True  # false: a part of it is about an argument that the call does not have
 
     def enter(self, call: Call) -> bool:
-        return _write(call, self.entry)
+        return _write(call, self.entry) and self.whole
 
     def leave(self, call: Call, name: str, result: int) -> bool:
         """Did it take? Nothing came back that could be corrupted: it did not."""
@@ -41,11 +42,15 @@ class Tampering:
         return bool(changes) and _write(call, tuple((address, new) for address, _, new in changes))
 
 
-def poking(call: Call, entry: tuple[Poke, ...], leave: tuple[Poke, ...]) -> Tampering | None:
+def poking(call: Call, arity: int, entry: tuple[Poke, ...], leave: tuple[Poke, ...]) -> Tampering | None:
+    """`arity`: how many arguments the call has; beyond them strace leaves memory alone, too."""
     if not entry and not leave:
         return None
-    before = tuple((call.arguments[poke.argument - 1], poke.data) for poke in entry)
-    return Tampering(entry=before, exit=tuple((call.arguments[poke.argument - 1], poke.data) for poke in leave))
+    before, after = (
+        tuple((call.arguments[poke.argument - 1], poke.data) for poke in pokes if poke.argument <= arity)
+        for pokes in (entry, leave)
+    )
+    return Tampering(entry=before, exit=after, whole=len(before) + len(after) == len(entry) + len(leave))
 
 
 def corrupting(call: Call, name: str, verdict: Corrupt, nth: int) -> Tampering | None:

@@ -36,6 +36,8 @@ def check(policy: Policy) -> Policy:
     for rule in policy.rules:
         if isinstance(rule, Rule):
             _check_rule(policy, rule)
+        else:
+            _check_pokes(policy, rule)
     return policy
 
 
@@ -80,6 +82,14 @@ def _check_rule(policy: Policy, rule: Rule) -> None:
         case _:
             pass
     _check_people(policy, rule)
+
+
+def _check_pokes(policy: Policy, rule: StraceRule) -> None:
+    """Some call of the set must have the argument."""
+    most = max((len(syscalls.get(name).parameters) for name in targets(rule)), default=6)
+    for poke in (*rule.poke_enter, *rule.poke_exit):
+        if poke.argument > most:
+            _refuse(policy, f"@arg{poke.argument}: these calls have {most} arguments at most", rule.span)
 
 
 def _check_people(policy: Policy, rule: Rule) -> None:

@@ -80,6 +80,12 @@ def test_what_is_read_comes_back_corrupted_and_always_alike(bench: Bench) -> Non
     assert bench.run('read: path match "*/in" then corrupt[3] seed 8')[0] != stdout
 
 
+def test_a_poke_at_an_argument_that_a_call_lacks_is_told(bench: Bench) -> None:
+    stdout, report = bench.run("inject=read,pread64:poke_exit=@arg2=5859,@arg4=00:when=2")
+    assert b"8 XY345678" in stdout.splitlines()
+    assert [(strike.syscall, strike.took) for strike in report.strikes if strike.syscall == "read"] == [("read", False)]
+
+
 def test_only_what_came_back_is_corrupted(bench: Bench) -> None:
     (bench.folder / "in").write_bytes(b"12")
     try:
