@@ -99,6 +99,11 @@ class Allocations:
 
     activations: dict[int, Activation] = field(default_factory=dict)
 
+    def is_denied(self, tid: int) -> bool:
+        """Was the thread's last allocation? It may be at work still."""
+        activation = self.activations.get(tid)
+        return activation is not None and activation.denied
+
     def find(self, call: Call) -> Allocation | None:
         """The allocation that a memory call serves; None when the program or the loader asks for itself."""
         if not is_anonymous(call):

@@ -77,6 +77,14 @@ class Armed:
         limit = 1 if self.rule.once else self.rule.limit
         return limit is not None and self.fired >= limit
 
+    @property
+    def is_over(self) -> bool:
+        """No later call can be inside the rule's window."""
+        if isinstance(self.rule, StraceRule) or isinstance(self.rule.verdict, Permit):
+            return False
+        last = self.rule.when.last if self.rule.when is not None else None
+        return self.spent or (last is not None and self.matched >= last)
+
     def draw(self) -> float:
         assert self.dice is not None
         return self.dice.random()

@@ -23,7 +23,7 @@ from firedamp.injector import Mode
 from firedamp.outcome import Strike
 from firedamp.trace.protocol import PROCEED, Action, Call
 from inject import audit, syscalls
-from inject.allocation import Allocation, Allocations, concerns
+from inject.allocation import Allocation, Allocations, concerns, is_anonymous
 from inject.armed import Armed, arm, denied_errno
 from inject.ask import PATIENCE_S, Questions
 from inject.attributes import View
@@ -59,7 +59,7 @@ class DecisionReport:
 
     strikes: tuple[Strike, ...] = ()
     fired: tuple[int, ...] = ()
-    matched: tuple[int, ...] = ()  # calls that the filter matched, inside the window or not
+    matched: tuple[int, ...] = ()  # calls that the filter matched, inside the window or not; allocations up to its end
     log: tuple[str, ...] = ()
     later: int = 0  # calls that some rule names and that came after the first strike
 
@@ -147,6 +147,9 @@ class Decider:
 
     def _decide(self, view: View, lineage: tuple[str, ...] = ()) -> Action:
         call = view.call
+        if self.allocations is not None and self._is_spent(self.allocations, call):
+            self.later += is_anonymous(call)
+            return PROCEED
         allocation = self.allocations.find(call) if self.allocations is not None else None
         if allocation is not None and allocation.denied:
             return failure(view, ENOMEM).action
@@ -223,6 +226,12 @@ class Decider:
         self._strike(armed.index, effect, allocation, sited)
         allocation.deny()
         return effect.action
+
+    def _is_spent(self, allocations: Allocations, call: Call) -> bool:
+        """Looking at an allocation takes a walk up the stack: that is spared where no rule can strike any more."""
+        return not allocations.is_denied(call.tid) and all(
+            armed.of_allocations and armed.is_over for armed in self.armed
+        )
 
     def _effect(self, armed: Armed, view: View) -> Effect | None:
         """None: there is nothing to shorten, or no data to corrupt."""

@@ -48,14 +48,19 @@ def target(folder: Path, *argv: str, **facts: object) -> Target:
 
 
 def sweep(
-    swept_target: Target, *syscalls: str, errnos: tuple[str, ...] = (), workers: int = 1, **facts: object
+    swept_target: Target,
+    *syscalls: str,
+    errnos: tuple[str, ...] = (),
+    workers: int = 1,
+    malloc: bool = False,
+    **facts: object,
 ) -> Swept:
     swept = Swept()
     job = Job(
         target=swept_target,
         results=swept_target.root / "results",
         workers=workers,
-        options={"syscalls": syscalls, "errnos": errnos},
+        options={"syscalls": syscalls, "errnos": errnos, "malloc": malloc},
         **facts,  # type: ignore[arg-type]
     )
     for attempt in ENGINE.search(job, swept.progress):
@@ -138,6 +143,33 @@ def test_who_is_restarted_is_not_interrupted_and_nobody_is_for_ever(programs: Pa
     assert bad.kinds() == {"silent-success"}
     good = sweep(target(tmp_path, str(programs / "interrupted_read.fixed")), "read", errnos=("EINTR",))
     assert good.progress.planned == 0
+
+
+def test_memory_is_tried_when_it_is_asked_for(programs: Path, tmp_path: Path) -> None:
+    command = target(tmp_path, str(programs / "unchecked_small_malloc"))
+    both = sweep(command, malloc=True)
+    assert both.kinds() == {"segv-null"} and both.progress.complete
+    struck = [attempt.outcome.strikes[0].syscall for attempt in both.attempts]
+    assert struck.index("malloc") >= 4 and set(struck[struck.index("malloc") :]) == {"malloc"}  # after all others
+    assert not sweep(command).kinds()  # the heap has room: no system call is made for it
+
+
+@pytest.mark.parametrize(
+    ("main", "flags", "reason"),
+    [
+        ('write(1, "", 0)', (), "the program has none"),
+        ("malloc(10) == 0", ("-static",), "the program has none"),
+        ('puts(getenv("GLIBC_TUNABLES") ? "tuned" : "plain") < 0', (), "stdout is another"),
+    ],
+)
+def test_why_no_memory_is_tried_is_said(tmp_path: Path, main: str, flags: tuple[str, ...], reason: str) -> None:
+    if shutil.which("gcc") is None:
+        pytest.skip("needs gcc")
+    source = f"#include <stdio.h>\n#include <stdlib.h>\n#include <unistd.h>\nint main(void) {{ return {main}; }}\n"
+    compile_it = ["gcc", "-w", *flags, "-x", "c", "-", "-o", tmp_path / "program"]
+    subprocess.run(compile_it, input=source.encode(), check=True)
+    swept = sweep(target(tmp_path, "./program"), "malloc")
+    assert swept.progress.planned == 0 and any(reason in note for note in swept.progress.notes), swept.progress.notes
 
 
 def test_who_backs_off_gives_up_and_who_sleeps_for_ever_does_not(programs: Path, tmp_path: Path) -> None:
