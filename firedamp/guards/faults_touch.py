@@ -52,7 +52,7 @@ FAMILY = {name: family for family, names in FAMILIES.items() for name in names}
 # hier(7), nsswitch.conf(5), locale(7), iconv(1), tzset(3), terminfo(5)
 LOOKUP_FILES = re.compile(
     r"/etc/(nsswitch\.conf|passwd|group|hosts|host\.conf|resolv\.conf|services|protocols|networks|gai\.conf|localtime"
-    r"|timezone|locale\..*|terminfo/.*|inputrc)"
+    r"|timezone|locale\..*|terminfo/.*|inputrc|ld\.so\.cache)"
     r"|/(usr/)?lib/(locale|terminfo)/.*|/(usr/)?lib(/[^/]+)?/gconv/.*|.*/libnss_[^/]*"
     r"|/usr/share/(locale|locale-langpack|i18n|zoneinfo|terminfo|nls)/.*|(/var)?/run/nscd/.*|/(proc|sys)/.*"
 )

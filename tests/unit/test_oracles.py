@@ -201,6 +201,9 @@ def test_what_is_data(path: str, data: bool) -> None:
 
 
 def test_processes_matter_as_data_does() -> None:
+    assert (
+        touched(strike("openat", errno.EMFILE, "/etc/ld.so.cache"), SCENE) is Touched.LOOKUP
+    )  # of a plug-in for names
     assert touched(strike("clone", errno.EAGAIN, None), SCENE) is Touched.PROCESS
     assert findings(run(strike("vfork", errno.EAGAIN, None), stdout=b"")) == ["silent-success"]
 
@@ -269,3 +272,15 @@ def test_randomness_matters_where_the_result_depends_on_it() -> None:
 def test_without_a_fault_or_a_clean_run_nothing_is_said() -> None:
     assert guards.judge(replace(run(after=SHORT), strikes=())) == ()
     assert guards.judge(replace(run(after=SHORT), baseline=None)) == ()
+
+
+@pytest.mark.parametrize(("fd", "kinds"), [(1, []), (7, ["signal-SIGPIPE"])])
+def test_a_filter_may_end_by_sigpipe_where_its_reader_went_and_nowhere_else(fd: int, kinds: list[str]) -> None:
+    broken = strike(number=errno.EPIPE, path="pipe:[7]", fd=fd)
+    assert findings(run(broken, ending=Killed(signal=Signals.SIGPIPE))) == kinds
+    assert findings(run(strike(fd=1), ending=Killed(signal=Signals.SIGPIPE))) == ["signal-SIGPIPE"]  # of its own making
+
+
+def test_a_short_count_has_a_name_of_its_own() -> None:
+    outcome = run(replace(strike("read"), errno=None, effect="partial"), stdout=b"")
+    assert only(outcome).message == "read short: exit 0 and nothing on stderr, but stdout is empty instead of 5 bytes"
