@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,15 +28,7 @@ if TYPE_CHECKING:
 def command(
     words: tuple[str, ...],
     target_name: str | None,
-    check: str | None,
     times: int,
-    workdir: Path | None,
-    setup: str | None,
-    stdin: str | None,
-    stdout: str | None,
-    stderr: str | None,
-    timeout: float | None,
-    memory: int | None,
     compiler: str | None,
     profile: str,
     unguarded: bool,
@@ -44,6 +36,7 @@ def command(
     results: Path | None,
     seed: int | None,
     workers: int | None,
+    **execution: Any,
 ) -> int:
     """See a finding again, in fresh processes: did the same one come back, n of m? Exit 1 when it, or another, did.
 
@@ -71,17 +64,7 @@ def command(
             if dashed is None:
                 reproducer, claim, path = _kept(session, words[0])
             else:
-                target = command_target(
-                    dashed,
-                    workdir=workdir,
-                    setup=setup,
-                    check=check,
-                    stdin=stdin,
-                    stdout=stdout,
-                    stderr=stderr,
-                    timeout=timeout,
-                    memory=memory,
-                )
+                target = command_target(dashed, **execution)
                 reproducer, claim, path = _policy(Path(words[0]), target)
             replayer.remember = dashed is None
             code = _replay(session, replayer, reproducer, claim, path, times=times, as_json=as_json)

@@ -1,6 +1,7 @@
 """A sweep that is stopped in any way goes on where it stopped; what was found before still counts."""
 
 import json
+import signal
 import subprocess
 import sys
 import time
@@ -56,14 +57,19 @@ def test_what_has_changed_since_begins_anew_and_says_so(folder: Path) -> None:
     assert "begins anew, 2 runs are not taken over: changed since: working folder" in said
 
 
-def test_after_kill_9_it_goes_on(folder: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
+def test_after_a_signal_it_goes_on(folder: Path, number: signal.Signals) -> None:
     argv = [*FIREDAMP, *WORDS, "--", "sh", "-c", SCRIPT]
-    process = subprocess.Popen(argv, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(argv, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and sum(file.read_bytes().count(b"fault") for file in journals(folder)) < 2:
         time.sleep(0.02)
-    process.kill()
-    process.wait()
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=60)
+    if number == signal.SIGINT:
+        body = json.loads(out)
+        assert process.returncode == 130 and body["interrupted"] and not body["complete"]
+        assert body["faults"] == body["runs"] + body["skipped"] + body["left"]
     written = sum(b'"result"' in line for file in journals(folder) for line in file.read_bytes().splitlines())
     _, body, said = run(folder, "--resume")
     assert body["complete"] and body["taken_over"] >= 2 and f"goes on: {written} runs" in said
