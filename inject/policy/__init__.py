@@ -1,6 +1,6 @@
 """The policy language: systrace's rules, strace's expressions, and what firedamp adds.
 
-parse(text) -> Policy; check(policy) refuses what is not carried out; lint(policy) -> notes; unparse(policy) -> text.
+parse(text) -> Policy; check(policy) refuses what cannot be done here; lint(policy) -> notes; unparse(policy) -> text.
 This room knows nothing of processes: it never runs anything.
 """
 
