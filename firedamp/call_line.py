@@ -13,7 +13,6 @@ from itertools import pairwise
 from typing import Any
 
 from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
 
 SYSTEM_HEADER = re.compile(r"/usr/(local/)?include/|/usr/lib/(gcc|clang|llvm)|.*/ziglang/lib/")
 BROKEN = (ELFError, OSError, ValueError, KeyError, IndexError, AttributeError, TypeError, AssertionError)
@@ -37,6 +36,8 @@ def call_line(module: str, address: int) -> tuple[str, int] | None:
 @functools.lru_cache(maxsize=1024)
 def _inlined(module: str, mtime_ns: int, address: int) -> tuple[str, int] | None:
     """The call of the innermost inlined body around `address` that stands in no header (DWARF 5, 3.3.8)."""
+    from elftools.elf.elffile import ELFFile  # takes 50 ms, and most runs have no such frame
+
     with open(module, "rb") as stream:
         dwarf = ELFFile(stream).get_dwarf_info()
         unit = next((unit for unit in dwarf.iter_CUs() if _holds(unit.get_top_DIE(), dwarf, address)), None)
@@ -87,6 +88,8 @@ Row = tuple[int, str, int, bool]  # address, file, line, whether the sequence en
 @functools.lru_cache(maxsize=MODULES_KEPT)
 def _programs(module: str, mtime_ns: int) -> tuple[tuple[Row, ...], ...]:
     """The line programs of all compile units, rows in their own order."""
+    from elftools.elf.elffile import ELFFile  # takes 50 ms, and most runs have no such frame
+
     with open(module, "rb") as stream:
         dwarf = ELFFile(stream).get_dwarf_info()
         units = [(unit, dwarf.line_program_for_CU(unit)) for unit in dwarf.iter_CUs()]

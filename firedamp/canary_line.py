@@ -8,7 +8,6 @@ import functools
 import os
 
 from elftools.common.exceptions import ELFError
-from elftools.elf.elffile import ELFFile
 
 CALL_BYTES = 5  # call rel32
 FARTHEST_BYTES = 1 << 20  # of one function
@@ -43,6 +42,8 @@ def _search(module: str, mtime_ns: int, start: int, call: int) -> int | None:
 def _code(module: str, start: int, end: int) -> bytes:
     if not 0 <= end - start <= FARTHEST_BYTES:
         return b""
+    from elftools.elf.elffile import ELFFile  # takes 50 ms, and most runs have no such frame
+
     with open(module, "rb") as stream:
         for segment in ELFFile(stream).iter_segments("PT_LOAD"):
             if segment["p_vaddr"] <= start < segment["p_vaddr"] + segment["p_filesz"]:

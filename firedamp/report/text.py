@@ -4,15 +4,16 @@ import shlex
 import sys
 from collections.abc import Iterable
 from pathlib import Path
-
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from firedamp.finding import Detection, Finding, Severity, State
 from firedamp.outcome import Frame
 from firedamp.report.document import replay_command, source_file
 from firedamp.report.printable import one_line, printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
 
 STYLES = {
     Severity.CRITICAL: "bold red",
@@ -24,8 +25,10 @@ STYLES = {
 UNWRAPPED = 10_000  # columns, where nobody looks at a terminal: a line stays one line for grep
 
 
-def console(*, stderr: bool = False) -> Console:
+def console(*, stderr: bool = False) -> "Console":
     """rich honours NO_COLOR by itself; without a terminal lines are never wrapped."""
+    from rich.console import Console  # 30 ms, and a run without a finding prints no table
+
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else UNWRAPPED
     return Console(file=stream, width=width, highlight=False, soft_wrap=True, emoji=False)
@@ -46,7 +49,10 @@ def frame_words(frame: Frame, root: Path) -> str:
     return f"{function} ({file}{line})" if file is not None else function
 
 
-def table(findings: Iterable[Finding], *, root: Path) -> Table:
+def table(findings: Iterable[Finding], *, root: Path) -> "Table":
+    from rich.markup import escape
+    from rich.table import Table
+
     grid = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("ID", "KIND", "TARGET", "WHERE", "SEVERITY", "COUNT", "CONFIRMED", "STATE"):
         grid.add_column(heading, no_wrap=heading not in ("WHERE", "KIND"), overflow="fold")
