@@ -26,9 +26,10 @@ ERRNO: Final = "ENOMEM"  # malloc(3) knows no other
 MOST_HITS: Final = 200_000  # of one run, as in census.py
 LARGEST_WINDOW: Final = 65_535  # of `when`
 # Measured: a run under a fault takes as long as RUN allocations take to be looked at. A sweep that was not asked for
-# allocations spends on them what the other faults cost.
+# allocations alone spends on them what the other faults cost, or some ten seconds.
 RUN: Final = 50
 PATIENCE: Final = RUN
+LEAST_PATIENCE: Final = 20_000
 UNTRIED: Final = "allocations are not made to fail"
 TOO_MANY: Final = "allocations that would take longer than all other faults (--syscall malloc)"
 
@@ -129,7 +130,7 @@ def allocations(
         return Plan(), f"{UNTRIED}: with each one on its own {', '.join(sorted(unlike)) or 'the ending'} is another"
     if not report.hits:
         return Plan(), f"{UNTRIED}: the program has none by glibc's shared library"
-    patience = None if ALLOCATION in selection.syscalls else others * PATIENCE
+    patience = None if ALLOCATION in selection.syscalls else max(LEAST_PATIENCE, others * PATIENCE)
     return plan(report.hits, report.stacks, selection, patience), None
 
 

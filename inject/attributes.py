@@ -6,6 +6,7 @@ An attribute that the call does not have is None, and no test of it holds.
 """
 
 import os
+import re
 import socket
 import stat
 import struct
@@ -21,6 +22,7 @@ AT_FDCWD: Final = -100  # linux/fcntl.h
 AT_EMPTY_PATH: Final = 0x1000  # linux/fcntl.h
 CREAT_FLAGS: Final = os.O_CREAT | os.O_WRONLY | os.O_TRUNC  # creat(2)
 TTY_MAJORS: Final = frozenset({4, 5, *range(136, 144)})  # Documentation/admin-guide/devices.txt
+INTERNAL: Final = re.compile(r"__GI_+|__libc_|__|@.*")  # what glibc puts around the name that programs know
 LONGEST_SOCKADDR: Final = 128  # sizeof(struct sockaddr_storage)
 
 
@@ -149,10 +151,11 @@ class View:
 
     @cached_property
     def callers(self) -> tuple[str, ...]:
-        """The functions on the call stack, innermost first."""
+        """The functions on the call stack, innermost first; those of the C library by both of their names."""
         from firedamp.symbols import resolve
 
-        return tuple(frame.function for frame in resolve(self.stack) if frame.function is not None)
+        named = ((frame.function, frame.own) for frame in resolve(self.stack) if frame.function is not None)
+        return tuple(name for function, own in named for name in ({function} if own else known_as(function)))
 
     @cached_property
     def descriptor_kind(self) -> str | None:
@@ -173,6 +176,11 @@ def is_nameless(view: View) -> bool:
         return False
     flags, name = view.call.arguments[index], view.call.arguments[1]
     return bool(signed(flags) & AT_EMPTY_PATH) and not view.call.string(name)
+
+
+def known_as(function: str) -> set[str]:
+    """__libc_calloc is calloc, __strdup is strdup, getpwuid_r@@GLIBC_2.2.5 is getpwuid_r."""
+    return {function, INTERNAL.sub("", function)}
 
 
 def signed(register: int) -> int:

@@ -164,6 +164,14 @@ def test_one_site_and_one_caller(executor: Executor, program: Path) -> None:
     assert again.strikes[0].site == strike.site and again.matched == (1,)
 
 
+@pytest.mark.parametrize("name", ["strdup", "calloc", "posix_memalign", "main"])
+def test_a_function_of_libc_is_known_by_its_public_name(executor: Executor, program: Path, name: str) -> None:
+    """With debug information for libc, too, where strdup is __strdup."""
+    said, _, _ = run(executor, program, "all", f'malloc: caller "{name}" then deny[enomem]')
+    failed = [line.partition(" ")[0] for line in said if "NULL" in line]
+    assert failed == (list(EVERY) if name == "main" else [name])
+
+
 def test_a_block_that_cannot_grow_stays_as_it_is(executor: Executor, program: Path) -> None:
     said, report, _ = run(executor, program, "grow", 'malloc: caller "realloc" then deny[enomem] limit 2')
     assert said == ["realloc NULL ENOMEM", "realloc NULL ENOMEM", "realloc got", "old"]
