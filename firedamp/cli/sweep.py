@@ -11,7 +11,13 @@ from firedamp.cli import options
 @click.command(name="sweep", cls=options.Dashed)
 @click.argument("name", required=False, metavar="[NAME | -- CMD...]")
 @click.option("--check", metavar="SHELL", help="Run after the program: 0 when the state is right.")
-@click.option("--errno", "errnos", multiple=True, metavar="NAME", help="Only this errno; may be repeated.")
+@click.option(
+    "--errno",
+    "errnos",
+    multiple=True,
+    metavar="NAME",
+    help="Only this errno, or `short` for reads and writes that come up short; may be repeated.",
+)
 @click.option("--syscall", "syscalls", multiple=True, metavar="NAME", help="Only this system call; may be repeated.")
 @click.option("--startup", is_flag=True, help="Also while the dynamic loader, or a script's interpreter, starts up.")
 @click.option("--malloc", "allocations", is_flag=True, help="Also each place that allocates memory.")

@@ -79,6 +79,11 @@ def test_without_a_placeholder_the_input_is_stdin(tmp_path: Path) -> None:
     assert config.targets["x"].input is InputMode.STDIN
 
 
+def test_a_short_count_stands_among_the_errnos(tmp_path: Path) -> None:
+    config = load(write(tmp_path, '[sweeps.cp]\ncommand = ["cp", "a", "b"]\nerrno = ["EIO", "short"]\n'))
+    assert config.sweeps["cp"].errnos == ("EIO", "short")
+
+
 def test_the_issue_s_own_example(tmp_path: Path) -> None:
     text = '[sweeps.cp]\ncommand = ["cp", "a", "b"]\nerrno = "ENOSPCC"\n'
     assert problems(tmp_path, text) == ("firedamp.toml: sweeps.cp.errno: 'ENOSPCC' is no errno; did you mean ENOSPC?",)
