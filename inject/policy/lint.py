@@ -92,17 +92,16 @@ def _mixed(expr: Expr) -> Iterator[Note]:
 
 
 def _surprises(condition: Condition) -> Iterator[Note]:
-    named = condition.attribute in ("filename", "path")
-    bare = "/" not in condition.text if condition.operator in LITERAL else condition.operator is Operator.MATCH
+    named, literal = condition.attribute in ("filename", "path"), condition.operator in LITERAL
+    if literal and any(mark in condition.text for mark in "*?["):
+        message = f"{condition.operator} is literal: it means the name {condition.text!r} itself; did you mean match?"
+        yield Note(message=message, span=condition.span)
+        return
+    bare = "/" not in condition.text if literal else condition.operator is Operator.MATCH
     if named and bare and not condition.text.startswith(("/", "$HOME", "$CWD")):
         message = f"{condition.text!r} holds in any folder (in systrace, whose names are absolute, it never would)"
         yield Note(message=message, span=condition.span)
-    if condition.operator not in LITERAL:
-        return
-    if any(mark in condition.text for mark in "*?["):
-        message = f"{condition.operator} is literal: it means the name {condition.text!r} itself; did you mean match?"
-        yield Note(message=message, span=condition.span)
-    elif named and condition.text.lower() != condition.text.upper():
+    if named and literal and condition.text.lower() != condition.text.upper():
         other = condition.text.swapcase()
         message = f"{condition.operator} is blind to case, as in systrace: {condition.text!r} is also {other!r}"
         yield Note(message=message, span=condition.span)
