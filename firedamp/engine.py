@@ -30,6 +30,7 @@ class Progress:
     corpus: int = 0
     sites: int = 0
     kinds: int = 0  # of faults, over all sites: errnos and what else is done to a call
+    pairs: int = 0  # of the planned ones: a second fault after a first
     planned: int = 0  # faults; each one is done, taken over, skipped or left
     done: int = 0
     taken_over: int = 0  # done by an earlier run that this one goes on with

@@ -68,6 +68,7 @@ class FaultEngine:
                     yield ran.attempt
                 journal.append(ran.fault, ran.record)  # when its findings are in the store
             assert progress.left >= 0, progress
+            progress.pairs = progress.planned - len(made.faults) - made.skips.total()
             progress.complete = progress.left == 0
             if gathering is not None:
                 _tell_recovery(gathering, job, progress)

@@ -89,6 +89,7 @@ def of_sweep(progress: Progress, summary: Summary, root: Path) -> dict[str, Any]
         "executions": progress.executions,
         "sites": progress.sites,
         "faults": progress.planned,
+        "pairs": progress.pairs,
         "taken_over": progress.taken_over,
         "left": progress.left,
         "skipped": sum(skips.values()),

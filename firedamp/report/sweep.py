@@ -29,8 +29,11 @@ def closing_line(progress: Progress, summary: Summary) -> str:
     if skipped:
         parts[-1] += f" ({', '.join(f'{reason}: {count:,}' for reason, count in progress.skips.items() if count)})"
     parts.append(f"{progress.left:,} left (--resume goes on there)" if progress.left else "none left")
+    planned = f"{progress.planned:,} faults planned" + (
+        f" ({progress.pairs:,} of them pairs)" if progress.pairs else ""
+    )
     return (
-        f"{count(progress.sites, 'site')} x {count(progress.kinds, 'errno')}: {progress.planned:,} faults planned, "
+        f"{count(progress.sites, 'site')} x {count(progress.kinds, 'errno')}: {planned}, "
         f"{', '.join(parts)}; {count(len(summary.findings), 'finding')}, {len(summary.new)} new, "
         f"{count(len(summary.hints), 'hint')}, {summary.benign} benign; {progress.executions:,} runs "
         f"in {clock(summary.wall_s)}"
