@@ -207,5 +207,10 @@ class Journal:
 
     def _write(self, line: dict[str, Any]) -> None:
         data = json.dumps(line).encode() + b"\n"
-        while data:  # a full disk takes a part
-            data = data[os.write(self._fd, data) :]
+        try:
+            while data:  # a full disk takes a part
+                data = data[os.write(self._fd, data) :]
+        except OSError as error:
+            raise EnvironmentFailure(
+                f"{self.path}: cannot be written ({error.strerror}); make room, then go on with --resume"
+            ) from error

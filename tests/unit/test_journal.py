@@ -1,5 +1,7 @@
 """The journal of a sweep: what was written is read back, whatever a kill left of the last line."""
 
+import resource
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firedamp.errors import UsageError
+from firedamp.errors import EnvironmentFailure, UsageError
 from firedamp.target import Target, TargetKind
 from inject.census import Hit
 from inject.journal import Journal, Subject, key, line_of, read, subject
@@ -86,6 +88,24 @@ def test_two_sweeps_of_one_command_do_not_write_into_one_another(tmp_path: Path)
         Journal(tmp_path, SUBJECT, resume=False),
     ):
         pass
+
+
+def test_a_full_disk_is_an_error_with_a_remedy_and_what_was_written_stays(tmp_path: Path) -> None:
+    struck = Record(result=Result.STRUCK)
+    written([(fault("aaaaaaaa"), struck)], tmp_path)
+    size = (tmp_path / SUBJECT.file_name).stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with Journal(tmp_path, SUBJECT, resume=True) as journal:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 10, before[1]))
+        try:
+            with pytest.raises(EnvironmentFailure, match="--resume"):
+                journal.append(fault("bbbbbbbb"), struck)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+            signal.signal(signal.SIGXFSZ, ignored)
+    with Journal(tmp_path, SUBJECT, resume=True) as journal:
+        assert set(journal.known) == {key(fault("aaaaaaaa"))}
 
 
 def test_a_subject_follows_program_folder_and_preparation(tmp_path: Path) -> None:
