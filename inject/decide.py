@@ -40,7 +40,7 @@ from inject.policy.model import (
     StraceRule,
 )
 from inject.release import of_rules
-from inject.slip import Spoken, has_threads, slipped, spoken
+from inject.slip import Spoken, exposed, slipped, spoken
 
 MOST_STRIKES: Final = 200  # kept of one run, with their stacks; all are counted. A program that retries makes millions
 MOST_LOG_LINES: Final = 10_000
@@ -276,7 +276,7 @@ class Decider:
         if isinstance(armed.rule, Rule) and armed.rule.log:
             self._log(view, "permit" if effect.kind is None else "deny", armed)
         strike = None if effect.kind is None else self._strike(armed.index, effect, view, sited)
-        if effect.kind is None and self.mode == "enforce" and has_threads(view.call.pid):
+        if effect.kind is None and self.mode == "enforce" and exposed(view.call, view.syscall):
             effect = replace(effect, action=replace(effect.action, watch=True))
         if effect.action.watch or effect.tampering is not None:
             self._await(view, effect, strike)

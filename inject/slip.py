@@ -20,8 +20,6 @@ Spoken = tuple[bytes, ...]  # what the call says in the program's memory
 
 def spoken(call: Call, facts: Syscall) -> Spoken:
     """The names, addresses and argument vectors as they stand there now; of calls that have none, nothing."""
-    if facts.name in OVERWRITTEN:
-        return ()
     arguments = call.arguments
     names = [call.string(arguments[index]) for index in facts.indexes(Kind.PATH)]
     if facts.name in ADDRESSED:
@@ -40,7 +38,13 @@ def slipped(call: Call, before: Spoken, result: int) -> bool:
     return any(now and now != then for now, then in zip(spoken(call, facts), before, strict=True))
 
 
-def has_threads(pid: int) -> bool:
+def exposed(call: Call, facts: Syscall) -> bool:
+    """Has the call names, and its process another thread that could change them?"""
+    named = facts.indexes(Kind.PATH) or facts.name in ADDRESSED
+    return bool(named) and facts.name not in OVERWRITTEN and _has_threads(call.pid)
+
+
+def _has_threads(pid: int) -> bool:
     try:
         return len(list(Path(f"/proc/{pid}/task").iterdir())) > 1
     except OSError:
