@@ -7,10 +7,23 @@ EXITKILL, so those numbers are ours (include/uapi/linux/ptrace.h). Only the trac
 import errno
 import os
 import signal
+import struct
 from collections.abc import Mapping
-from ctypes import addressof, byref, c_int, c_long, c_size_t, c_ulong, create_string_buffer, get_errno, sizeof
+from ctypes import (
+    addressof,
+    byref,
+    c_int,
+    c_long,
+    c_size_t,
+    c_ulong,
+    create_string_buffer,
+    get_errno,
+    sizeof,
+    string_at,
+)
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from operator import itemgetter
 from typing import NoReturn
 
 from ptrace.binding import func
@@ -155,6 +168,11 @@ DWARF_NUMBERS = {
 # The numbers of the general registers in instructions (Intel SDM, volume 2, table 3-1).
 ENCODING = ("rax", "rcx", "rdx", "rbx", "rsp", "rbp", "rsi", "rdi", *(f"r{n}" for n in range(8, 16)))
 
+# All words of the structure at once: asking for them one by one takes as long as finding the stack that they lead to.
+_WORDS = struct.Struct(f"={sizeof(user_regs_struct) // 8}Q")
+_DWARF_KEYS = tuple(DWARF_NUMBERS.values())
+_dwarf_values = itemgetter(*(getattr(user_regs_struct, name).offset // 8 for name in DWARF_NUMBERS))
+
 
 class Registers:
     """The registers of one stopped thread, fetched once; `poke` changes single ones in the thread itself."""
@@ -187,8 +205,7 @@ class Registers:
         return int(getattr(self._structure, name))
 
     def dwarf(self) -> Mapping[int, int]:
-        regs = self._structure
-        return {number: getattr(regs, name) for name, number in DWARF_NUMBERS.items()}
+        return dict(zip(_DWARF_KEYS, _dwarf_values(_WORDS.unpack(self._structure)), strict=True))
 
     def before_call(self) -> "Registers":
         """Of a thread that stands at the entry of a call: those with which it makes that call once more."""
@@ -316,6 +333,8 @@ def last_usage() -> Usage:
     return Usage(cpu_s=seconds, peak_rss_bytes=_usage[4] * 1024)
 
 
+_room = create_string_buffer(8192)  # for most readings: two pages
+_room_address = addressof(_room)
 _local, _remote = iovec_struct(), iovec_struct()
 _local_address, _remote_address = addressof(_local), addressof(_remote)
 assert sizeof(iovec_struct) == sizeof(c_size_t) * 2
@@ -325,11 +344,15 @@ def read_memory(tid: int, address: int, size: int) -> bytes:
     """Up to `size` bytes: fewer at the end of a mapping, none where nothing can be read."""
     if size <= 0:
         return b""
-    buffer = create_string_buffer(size)
-    _local.buf, _local.len = addressof(buffer), size
+    if size <= len(_room):
+        address_here = _room_address
+    else:
+        buffer = create_string_buffer(size)
+        address_here = addressof(buffer)
+    _local.buf, _local.len = address_here, size
     _remote.buf, _remote.len = address & WORD, size
     count: int = _process_vm_readv(tid, _local_address, 1, _remote_address, 1, 0)
-    return buffer.raw[:count] if count > 0 else b""
+    return string_at(address_here, count) if count > 0 else b""
 
 
 def write_memory(tid: int, address: int, data: bytes) -> int:

@@ -30,7 +30,7 @@ from firedamp.unwind import Unwinder
 
 BRK = 12
 EXIT_GROUP = 231
-SECCOMP_EVENT = int(Event.SECCOMP)
+SECCOMP_STOP = int(Event.SECCOMP) << 8 | signal.SIGTRAP  # of a wait status, above its lowest byte (ptrace(2))
 GROUP_STOPS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 NOTES = {
     launch.PTRACE: "ptrace: the program tries to trace; under our tracer that fails with EPERM",
@@ -205,6 +205,8 @@ class Run:
             if self._killing:
                 os.kill(status.tid, signal.SIGKILL)
                 ptrace.resume(status.tid)
+            elif status.raw >> 8 == SECCOMP_STOP:  # first and by a plain number: the one that comes a thousand times
+                self._seccomp_stop(tracee)
             else:
                 self._stopped(tracee, status)
         except (Vanished, ProcessLookupError):
@@ -228,9 +230,6 @@ class Run:
 
     def _stopped(self, tracee: Tracee, status: WaitStatus) -> None:
         number, event = status.stop_signal, status.event
-        if event == SECCOMP_EVENT:  # first and by a plain number: the one that comes a thousand times
-            self._seccomp_stop(tracee)
-            return
         match event:
             case Event.NONE if number == ptrace.SYSTEM_CALL_STOP:
                 self._call_stop(tracee)
