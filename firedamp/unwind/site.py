@@ -20,8 +20,24 @@ def is_own(module: str) -> bool:
     return not module.startswith("[") and RUNTIME.fullmatch(module.rpartition("/")[2]) is None
 
 
+# By the identity of the frames, which the unwinder gives out again for a stack that it knows; they are kept alive here.
+_digests: dict[tuple[str, int], tuple[tuple[Frame, ...], str]] = {}
+MOST_DIGESTS = 4096
+
+
 def site_digest(syscall_name: str, frames: tuple[Frame, ...]) -> str:
     """Eight hexadecimal digits: equal for equal calls from equal places in every run, wherever the files lie."""
+    known = _digests.get((syscall_name, id(frames)))
+    if known is not None and known[0] is frames:
+        return known[1]
+    if len(_digests) >= MOST_DIGESTS:
+        _digests.clear()
+    digest = _digest(syscall_name, frames)
+    _digests[syscall_name, id(frames)] = frames, digest
+    return digest
+
+
+def _digest(syscall_name: str, frames: tuple[Frame, ...]) -> str:
     places = (f"{frame.module.rpartition('/')[2]}+{frame.offset:x}" for frame in frames)
     text = "\n".join((syscall_name, *places))
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:8]
