@@ -137,7 +137,7 @@ class Aftermath:
     misuses: tuple[Misuse, ...] = ()
     exit_stack: tuple[Frame, ...] = ()  # where the struck process called exit; empty: it did not, or had threads
     created: tuple[Created, ...] = ()  # what the struck process made before the fault and left
-    errnos: frozenset[int] = frozenset()  # that some call returned, in this run or in the clean one
+    errnos: frozenset[int] | None = None  # that some call of the run returned; None: nobody looked
 
 
 class EntryKind(StrEnum):

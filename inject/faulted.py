@@ -7,6 +7,8 @@ from functools import lru_cache
 from typing import Final
 
 from firedamp import guards
+from firedamp.finding import Standing
+from firedamp.guards.faults_message import misnamed
 from firedamp.outcome import Aftermath, Held, Outcome, Stall, TimedOut
 from firedamp.run import Bench, resolve_stack
 from firedamp.target import Limits
@@ -43,8 +45,12 @@ def faulted(bench: Bench, clean: Clean, policy: str, *, closely: bool = True) ->
         if report.strikes and isinstance(raw.ending, TimedOut) and raw.ending.stall is Stall.WAITING:
             raw, report = _hurried(bench, parsed)
         outcome = beside(clean, with_scene(bench, raw), report)
+        if outcome.aftermath is not None and misnamed(outcome):
+            raw, report = _watched(bench, clean, parsed, every=True)
+            outcome = beside(clean, with_scene(bench, raw), report)
         bench.target = target
-        if guards.judge(outcome) and look_again(bench, clean):
+        found = any(each.standing is Standing.FINDING for each in guards.judge(outcome))
+        if found and look_again(bench, clean):
             outcome = replace(outcome, unstable=frozenset(clean.unstable))
     finally:
         bench.target, bench.variables = target, variables
@@ -57,9 +63,9 @@ def _decided(bench: Bench, policy: Policy) -> tuple[Outcome, DecisionReport]:
     return outcome, report
 
 
-def _watched(bench: Bench, clean: Clean, policy: Policy) -> tuple[Outcome, DecisionReport]:
-    """As _decided, and each call on a descriptor is seen."""
-    outcome, report = bench.run_command(interceptor=Ledger(_decider(bench, policy)), snapshot=True)
+def _watched(bench: Bench, clean: Clean, policy: Policy, *, every: bool = False) -> tuple[Outcome, DecisionReport]:
+    """As _decided, and each call on a descriptor is seen; `every`: and what each call at all returns."""
+    outcome, report = bench.run_command(interceptor=Ledger(_decider(bench, policy), every=every), snapshot=True)
     assert isinstance(report, LedgerReport)
     if not report.decisions.strikes:
         return outcome, report.decisions

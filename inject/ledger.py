@@ -60,7 +60,7 @@ class Account:
     exit_stack: tuple[Frame, ...] = ()
     created: tuple[Created, ...] = ()  # before the fault
     misuses: tuple[Misuse, ...] = ()
-    errnos: frozenset[int] = frozenset()  # that calls of the whole run returned from the fault on, with `every`
+    errnos: frozenset[int] | None = None  # that calls of any process returned; None without `every`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,14 +114,14 @@ class Ledger:
             return action
         if name == "close":
             self._close(call, failed=action.replace is not None)
-        if not due and not (self.every and self.struck is not None):
+        if not due and not self.every:
             return action
         return WATCH if action is PROCEED else replace(action, watch=True)
 
     def leave(self, call: Call, result: int) -> None:
         self.decider.leave(call, result)
         name, made = self.pending.pop(call.tid, ("", None))
-        if self.struck is not None and result < 0:
+        if result < 0:
             self.errnos.add(-result)
         if result < 0 or not name:
             return
@@ -141,7 +141,8 @@ class Ledger:
         if self.struck is not None:
             created = self._process(self.struck).created.items()
             account = replace(account, created=tuple(Created(path=path, stack=stack) for path, stack in created))
-        account = replace(account, misuses=tuple(self.misuses), errnos=frozenset(self.errnos))
+        errnos = frozenset(self.errnos) if self.every else None
+        account = replace(account, misuses=tuple(self.misuses), errnos=errnos)
         return LedgerReport(decisions=self.decider.report(), account=account)
 
     def _process(self, pid: int) -> Process:

@@ -15,6 +15,7 @@ from firedamp.guards import (
     faults_descriptors,
     faults_hang,
     faults_leftover,
+    faults_message,
     faults_privilege,
     faults_state,
     fortify,
@@ -58,6 +59,7 @@ ORACLES: tuple[Guard, ...] = (
     faults_privilege.GUARD,
     faults_descriptors.GUARD,
     faults_leftover.GUARD,
+    faults_message.GUARD,
 )
 GUARDS: tuple[Guard, ...] = CRASH_GUARDS + ORACLES
 

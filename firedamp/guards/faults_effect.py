@@ -31,19 +31,25 @@ def same_ending(outcome: Outcome) -> bool:
 
 
 def said(outcome: Outcome) -> str:
-    """The first line on stderr that the clean run does not have; "" when nothing new was said.
+    """The first line on stderr that the clean run does not have; "" when nothing new was said."""
+    return next(iter(new_lines(outcome)), "")
+
+
+def new_lines(outcome: Outcome) -> tuple[str, ...]:
+    """Lines on stderr that the clean run does not have.
 
     Where two clean runs differ there (times, process numbers), numbers do not count.
     """
     clean = outcome.baseline.stderr if outcome.baseline is not None else b""
     mask = STDERR in outcome.unstable
     known = Counter(_masked(line, mask) for line in clean.splitlines())
+    found = []
     for line in outcome.stderr.splitlines():
         key = _masked(line, mask)
         if known[key] == 0 and line.strip():
-            return line.decode("utf-8", "replace").strip()
+            found.append(line.decode("utf-8", "replace").strip())
         known[key] -= 1
-    return ""
+    return tuple(found)
 
 
 def _masked(line: bytes, mask: bool) -> bytes:

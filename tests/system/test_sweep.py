@@ -180,6 +180,13 @@ def test_who_backs_off_gives_up_and_who_sleeps_for_ever_does_not(programs: Path,
     assert good.progress.done == 2 and good.kinds() == set(), good.findings()
 
 
+def test_a_message_about_another_error_is_a_hint(programs: Path, tmp_path: Path) -> None:
+    for name, hints in (("errno_clobbered", {"wrong-message"}), ("errno_clobbered.fixed", set())):
+        swept = sweep(target(tmp_path, str(programs / name)), "read", "open", errnos=("EIO",))
+        assert swept.progress.done > 0
+        assert (swept.kinds(), swept.kinds(Standing.HINT)) == (set(), hints)
+
+
 def test_an_ignored_close_is_a_hint(programs: Path, tmp_path: Path) -> None:
     bad = sweep(target(tmp_path, str(programs / "ignored_close")), "close", "write")
     assert (bad.kinds(), bad.kinds(Standing.HINT)) == (set(), {"silent-success"})

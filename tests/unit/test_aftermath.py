@@ -215,3 +215,25 @@ def test_what_the_clean_run_misuses_too_is_its_way() -> None:
     account = Account(misuses=(misuse,))
     assert aftermath(Report(), account).misuses == (misuse,)
     assert aftermath(Report(hits=(hit("close", site, result=-EBADF, fd=9),)), account).misuses == ()
+
+
+def message(text: bytes, errnos: frozenset[int] | None = None, **facts: object) -> list[tuple[str, Standing]]:
+    return found(run(Aftermath(errnos=errnos), stderr=text, **facts))
+
+
+def test_a_message_that_names_an_error_which_no_call_returned_is_a_hint() -> None:
+    assert message(b"tool: in: Success\n") == [("wrong-message", Standing.HINT)]
+    assert message(b"tool: in: Input/output error\n") == message(b"tool: in: all is lost\n") == []
+    other = b"tool: in: Bad file descriptor\n"
+    assert message(other, frozenset({5})) == [("wrong-message", Standing.HINT)]
+    assert message(other, frozenset({5, EBADF})) == message(other) == []
+    assert message(other + b"tool: Input/output error\n", frozenset({5})) == []
+
+
+def test_to_fail_without_a_word_is_a_hint() -> None:
+    scene = replace(run(Aftermath()).strikes[0], path=f"{FOLDER}/in")
+    mute = run(Aftermath(), stderr=b"", strikes=(scene,))
+    assert found(mute) == [("mute-failure", Standing.HINT)]
+    stream = replace(scene, path="/memfd:captured (deleted)")
+    assert found(replace(mute, strikes=(stream,))) == []  # who cannot write there cannot say so
+    assert found(replace(mute, stdout=b"failed\n")) == [] and found(replace(mute, ending=Exited(status=0))) == []

@@ -5,20 +5,28 @@
 #include <string.h>
 #include <unistd.h>
 
-int main(void)
+static __attribute__((noinline)) int load(void)
 {
     char buffer[64];
     int fd = open("in.txt", O_RDONLY);
-    if (fd < 0 || read(fd, buffer, sizeof buffer) < 0) {
-        int error = errno;
-        if (fd >= 0)
-            close(fd);
-        errno = 0;
-#ifndef FIXED
-        error = errno;
+    if (fd < 0)
+        return errno;
+    ssize_t n = read(fd, buffer, sizeof buffer);
+#ifdef FIXED
+    int error = n < 0 ? errno : 0;
+    close(fd);
+    return error;
+#else
+    errno = 0;
+    close(fd);
+    return n < 0 ? errno != 0 ? errno : ENOMSG : 0;
 #endif
+}
+
+int main(void)
+{
+    int error = load();
+    if (error != 0)
         fprintf(stderr, "in.txt: %s\n", strerror(error));
-        return 1;
-    }
-    return close(fd) != 0;
+    return error != 0;
 }
