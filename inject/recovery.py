@@ -21,6 +21,7 @@ from inject.gcov import Instrument, Line, Sparing
 
 SCHEMA: Final = 1
 NAME: Final = "recovery"
+KINDS: Final = ("only_under_faults", "never", "not_entered")
 
 Place = tuple[str, int]  # source file, line
 
@@ -52,34 +53,36 @@ class Recovery:
 
 def recovery(clean: Iterable[Line], faulted: Iterable[Line], earlier: Collection[Range] = ()) -> Recovery:
     """From the lines of clean runs and those of all runs. `earlier`: what faults reached in runs taken over."""
+    clean = tuple(clean)
     before = _counts(clean)
     after = _counts((*clean, *faulted))
-    for file, number in tuple(after):
-        if any(each.file == file and each.first <= number <= each.last for each in earlier):
-            line, count = after[file, number]
-            after[file, number] = line, count + 1
-    entered = {(line.file, line.function) for line, count in after.values() if count}
-    kinds: dict[str, list[Line]] = {"only_under_faults": [], "never": [], "not_entered": []}
-    ordered: list[tuple[str, Line]] = []
-    for place in sorted(after):
-        line, count = after[place]
-        known = before[place][1] if place in before else 0
-        if count:
-            kind = "" if known else "only_under_faults"
-        else:
-            kind = "never" if (line.file, line.function) in entered else "not_entered"
-        ordered.append((kind, line))
-        if kind:
-            kinds[kind].append(line)
-    ranges: dict[str, list[Range]] = {kind: [] for kind in kinds}
-    for (kind, file, function), group in groupby(ordered, key=lambda each: (each[0], each[1].file, each[1].function)):
-        numbers = [line.number for _, line in group]
-        if kind:
-            ranges[kind].append(Range(file=file, first=numbers[0], last=numbers[-1], function=function))
+    reached = {place for place, (_, count) in after.items() if count or _is_in(place, earlier)}
+    entered = {(after[place][0].file, after[place][0].function) for place in reached}
+
+    def kind(place: Place, line: Line) -> str:
+        if place in reached:
+            return "" if place in before and before[place][1] else "only_under_faults"
+        return "never" if (line.file, line.function) in entered else "not_entered"
+
+    kinds = [(kind(place, line), line) for place, (line, _) in sorted(after.items(), key=lambda item: item[0])]
+    ranges = tuple(_ranges(kinds))
     return Recovery(
-        **{kind: tuple(found) for kind, found in ranges.items()},
-        lines={kind: len(found) for kind, found in kinds.items()},
+        only_under_faults=tuple(each for name, each in ranges if name == "only_under_faults"),
+        never=tuple(each for name, each in ranges if name == "never"),
+        not_entered=tuple(each for name, each in ranges if name == "not_entered"),
+        lines={name: sum(each == name for each, _ in kinds) for name in KINDS},
     )
+
+
+def _is_in(place: Place, ranges: Collection[Range]) -> bool:
+    return any(each.file == place[0] and each.first <= place[1] <= each.last for each in ranges)
+
+
+def _ranges(kinds: list[tuple[str, Line]]) -> Iterator[tuple[str, Range]]:
+    """Neighbours of one kind and one function, together."""
+    for (kind, file, function), group in groupby(kinds, key=lambda each: (each[0], each[1].file, each[1].function)):
+        numbers = [line.number for _, line in group]
+        yield kind, Range(file=file, first=numbers[0], last=numbers[-1], function=function)
 
 
 def _counts(lines: Iterable[Line]) -> dict[Place, tuple[Line, int]]:
