@@ -4,6 +4,7 @@ Each round interrupts every thread (PTRACE_INTERRUPT), which shows its registers
 run on with PTRACE_SYSCALL, so that finished calls can be counted. Processor time is the scheduler's own figure.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ READ, WRITE, WAIT4, FUTEX, WAITID, READV, WRITEV = 0, 1, 61, 202, 247, 19, 20
 FUTEX_COMMAND = 0x7F  # without FUTEX_PRIVATE_FLAG and FUTEX_CLOCK_REALTIME
 FUTEX_WAITS = frozenset({0, 6, 9, 13})  # WAIT, LOCK_PI, WAIT_BITSET, LOCK_PI2
 WNOHANG = 1
+FCNTL, FLOCK = 72, 73
+LOCK_NB, F_SETLKW = 4, 7  # asm-generic/fcntl.h
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,6 +52,18 @@ def _cpu_s(tid: int) -> float:
             return int(file.read().split()[0]) / 1e9
     except (OSError, IndexError):
         return 0.0
+
+
+def holders(path: str) -> set[int]:
+    """Processes that hold locks of a file, by /proc/locks (proc_locks(5)); -1 stands for an open file description."""
+    try:
+        status = os.stat(path)  # noqa: PTH116  # a /proc/PID/fd link must be followed, not resolved by text
+        lines = Path("/proc/locks").read_text().splitlines()
+    except OSError:
+        return set()
+    file = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    rows = (line.split() for line in lines)
+    return {int(row[4]) for row in rows if row[1] != "->" and row[5] == file}
 
 
 class Sampler:
@@ -111,7 +126,16 @@ class Sampler:
                 except OSError:
                     return False
                 return name.startswith("pipe:") and name not in self._outside
+            case number if number == FLOCK:
+                return not arguments[1] & LOCK_NB and self._locked_inside(tracee, arguments[0])
+            case number if number == FCNTL:
+                return arguments[1] == F_SETLKW and self._locked_inside(tracee, arguments[0])
         return False
+
+    def _locked_inside(self, tracee: Tracee, fd: int) -> bool:
+        """Are all locks of the file held by processes of this run?"""
+        held = holders(f"/proc/{tracee.tid}/fd/{fd}")
+        return bool(held) and held <= {each.process() for each in self._tracees.values()}
 
     def stall(self) -> Stall:
         window_s = ROUNDS * TICKS_PER_ROUND * TICK_S

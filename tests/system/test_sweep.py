@@ -101,6 +101,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("endless_retry", "livelock", "main", ("read",)),
         ("endless_write", "livelock", "main", ("write",)),
         ("deadlock_lock", "deadlock", "load", ("open",)),
+        ("deadlock_flock", "deadlock", "load", ("open",)),
         ("fd_leak_second_open", "fd-leak", "join", ("open", "write")),
         ("fd_leak_loop", "fd-leak", "main", ("read",)),
         ("close_retried", "double-close", "release", ("close",)),
