@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import Final
 
 from firedamp.errors import UsageError
-from firedamp.outcome import Frame
+from firedamp.outcome import Frame, Killed
 from firedamp.run import Bench
 from firedamp.trace.protocol import PROCEED, Action, Call
 from inject import syscalls
@@ -125,6 +125,9 @@ def allocations(
         limit_s = bench.target.limits.wall_s
         return Plan(), f"{UNTRIED}: with each one on its own the program takes longer than {limit_s:g} s (--timeout)"
     apart = beside(bench, clean)
+    if isinstance(apart.outcome.ending, Killed) and clean.outcome.ending != apart.outcome.ending:
+        died = f"is killed by signal {int(apart.outcome.ending.signal)}: it may use memory that it freed or never had"
+        return Plan(), f"{UNTRIED}: with each one on its own the program {died}"
     unlike = differences(clean.outcome, apart.outcome) - clean.unstable - apart.unstable
     if unlike or clean.outcome.ending != apart.outcome.ending:
         return Plan(), f"{UNTRIED}: with each one on its own {', '.join(sorted(unlike)) or 'the ending'} is another"
