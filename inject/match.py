@@ -32,7 +32,8 @@ def holds(expr: Expr, view: View, macros: Mapping[str, str]) -> bool:
 
 def _test(condition: Condition, view: View, macros: Mapping[str, str]) -> bool:
     values = view.values(condition.attribute, condition.index)
-    if condition.operator in BARE and condition.attribute in ("filename", "path") and "/" not in condition.text:
+    named = condition.operator in BARE and condition.attribute in ("filename", "path")
+    if named and "/" not in expand(condition.text, macros):
         values = tuple(value.rpartition("/")[2] for value in values)  # a bare name is meant in any folder
     if condition.operator in NEGATIVE:
         positive = NEGATIVE[condition.operator]

@@ -59,6 +59,11 @@ def status(trace: Trace) -> int:
     return trace.outcome.ending.status
 
 
+def test_the_working_folder_is_a_whole_name_and_no_bare_one(bench: Bench) -> None:
+    trace, report = bench.run('openat: path eq "$CWD" then deny[eio]', "ls")
+    assert status(trace) == 2 and report.fired == (1,), trace.outcome
+
+
 def test_a_rule_that_does_not_match_changes_nothing_and_says_so(bench: Bench) -> None:
     trace, report = bench.run('write: path match "/elsewhere/*" then deny[enospc]', "cp", "in.txt", "out.txt")
     assert status(trace) == 0
