@@ -16,6 +16,7 @@ import json
 import os
 import platform
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -35,7 +37,7 @@ from firedamp.target import InputMode, Target, TargetKind
 from inject import ENGINE, sweep
 from inject.clean import Clean, observe
 from inject.decide import Decider
-from inject.engine import faulted
+from inject.faulted import faulted
 from inject.policy import parse
 
 PROJECT = Path(__file__).parents[2]
@@ -73,6 +75,7 @@ class Row:
     work: str
     unit: str = "run"
     us: Mapping[str, float]
+    cpu_us: Mapping[str, float] = field(default_factory=dict)
     least: str = PLAIN  # the side that the ratio is against
     target: float | None = None  # of the ratio
     facts: Mapping[str, float] = field(default_factory=dict)
@@ -81,17 +84,44 @@ class Row:
     def ratio(self) -> float | None:
         return self.us[OURS] / self.us[self.least] if self.least in self.us else None
 
+    @property
+    def cpu_ratio(self) -> float | None:
+        return self.cpu_us[OURS] / self.cpu_us[self.least] if self.least in self.cpu_us else None
 
-def turns(sides: Mapping[str, Act], rounds: int) -> dict[str, float]:
-    """Median microseconds of each side; all of them once, uncounted, to warm up."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cost:
+    """Microseconds by side."""
+
+    us: dict[str, float]  # wall time, medians
+    cpu_us: dict[str, float]  # processor time of everything that a side runs, means: deaf to what else the machine does
+
+
+def turns(sides: Mapping[str, Act], rounds: int, *, worker: int | None = None) -> Cost:
+    """Each side `rounds` times in turn; all of them once, uncounted, to warm up. `worker`: a tracer that stays."""
     taken: dict[str, list[float]] = {name: [] for name in sides}
+    spent: dict[str, float] = dict.fromkeys(sides, 0.0)
     for turn in range(rounds + 1):
         for name, act in sides.items():
-            began = time.perf_counter()
+            began, before = time.perf_counter(), processor_s(worker)
             act()
             if turn:
                 taken[name].append(time.perf_counter() - began)
-    return {name: round(1e6 * statistics.median(each), 1) for name, each in taken.items()}
+                spent[name] += processor_s(worker) - before
+    return Cost(
+        us={name: round(1e6 * statistics.median(each), 1) for name, each in taken.items()},
+        cpu_us={name: round(1e6 * each / rounds, 1) for name, each in spent.items()},
+    )
+
+
+def processor_s(worker: int | None) -> float:
+    """Of this process, of all that it waited for, and of a worker and all that it waited for (proc_pid_stat(5))."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = time.process_time() + children.ru_utime + children.ru_stime
+    if worker is not None:
+        fields = Path(f"/proc/{worker}/stat").read_bytes().rpartition(b")")[2].split()
+        seconds += sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
+    return seconds
 
 
 def spawned(command: tuple[str, ...]) -> Act:
@@ -141,30 +171,37 @@ class Session:
     rounds: int
     quick: bool
 
+    def _turns(self, sides: Mapping[str, Act], rounds: int) -> Cost:
+        return turns(sides, rounds, worker=self.bench.executor.worker_pid)
+
     def single(self) -> Iterator[Row]:
         """One fault in cat."""
         cat = ("cat", "in.txt")
         once = "inject=write:error=ENOSPC:when=1"
-        us = turns(sides(self.bench, cat, "write: true then deny[enospc] when 1", once), self.rounds)
-        yield Row(group="run", work="cat, its first write denied", us=us, target=1.10)
+        cost = self._turns(sides(self.bench, cat, "write: true then deny[enospc] when 1", once), self.rounds)
+        yield Row(group="run", work="cat, its first write denied", us=cost.us, cpu_us=cost.cpu_us, target=1.10)
         clean = observed(self.bench, cat)
         read = [hit for hit in clean.report.hits if hit.syscall == "read" and not hit.startup][-1]
         policy = f'read: site eq "{read.site}" then deny[eio] when {read.nth}'
-        us = turns(sides(self.bench, cat, policy, "inject=read:error=EIO:when=3"), self.rounds)
-        yield Row(group="run", work="cat, the last read of one site denied", us=us, target=1.10)
+        cost = self._turns(sides(self.bench, cat, policy, "inject=read:error=EIO:when=3"), self.rounds)
+        yield Row(
+            group="run", work="cat, the last read of one site denied", us=cost.us, cpu_us=cost.cpu_us, target=1.10
+        )
         yield from self._judged(cat, clean, policy)
-        us = turns(
+        cost = self._turns(
             sides(self.bench, cat, "fadvise64: true then deny[enosys]", "inject=fadvise64:error=ENOSYS"), self.rounds
         )
-        yield Row(group="run", work="cat, every fadvise64 denied", us=us, target=1.05)
+        yield Row(group="run", work="cat, every fadvise64 denied", us=cost.us, cpu_us=cost.cpu_us, target=1.05)
 
     def _judged(self, command: tuple[str, ...], clean: Clean, policy: str) -> Iterator[Row]:
-        def judged() -> None:
+        def judged(*, closely: bool) -> None:
             self.bench.command = command
-            guards.judge(faulted(self.bench, clean, policy)[0])
+            guards.judge(faulted(self.bench, clean, policy, closely=closely)[0])
 
-        us = turns({PLAIN: spawned(command), OURS: judged}, self.rounds)
-        yield Row(group="judged", work="cat, the last read of one site denied", us=us, target=1.10)
+        for closely, words in ((False, ""), (True, ", each descriptor watched")):
+            cost = self._turns({PLAIN: spawned(command), OURS: partial(judged, closely=closely)}, self.rounds)
+            work = f"cat, the last read of one site denied{words}"
+            yield Row(group="judged", work=work, us=cost.us, cpu_us=cost.cpu_us, target=1.10)
 
     def stops(self) -> Iterator[Row]:
         """What a stop adds to a call, and what a rule costs the calls that it does not name."""
@@ -172,12 +209,22 @@ class Session:
         dd = ("dd", "if=/dev/zero", "of=/dev/null", "bs=1", f"count={count}", "status=none")
         rounds = max(3, self.rounds // 20)
         every = sides(self.bench, dd, f"write: true then deny[eio] when {LATE}", f"inject=write:error=EIO:when={LATE}")
-        us = turns(every, rounds)
-        added = {name: round((value - us[PLAIN]) / count, 2) for name, value in us.items() if name != PLAIN}
-        yield Row(group="stop", work="dd, each write counted", unit="stop", us=added, least=STRACE_BPF, target=0.6)
+        cost = self._turns(every, rounds)
+        added, cpu = (
+            {name: round((value - each[PLAIN]) / count, 2) for name, value in each.items() if name != PLAIN}
+            for each in (cost.us, cost.cpu_us)
+        )
+        work = "dd, each write counted"
+        yield Row(group="stop", work=work, unit="stop", us=added, cpu_us=cpu, least=STRACE_BPF, target=0.6)
         unnamed = sides(self.bench, dd, "rename: true then deny[eio]", "inject=rename:error=EIO")
-        us = turns(unnamed, rounds)
-        yield Row(group="stop", work=f"dd, {2 * count:,} calls that no rule names", us=us, target=1.10)
+        cost = self._turns(unnamed, rounds)
+        yield Row(
+            group="stop",
+            work=f"dd, {2 * count:,} calls that no rule names",
+            us=cost.us,
+            cpu_us=cost.cpu_us,
+            target=1.10,
+        )
         shown = json.loads(
             subprocess.run([sys.executable, STOPS, "time", "400", *dd], check=True, capture_output=True).stdout
         )
@@ -188,12 +235,18 @@ class Session:
         shell = ("sh", "-c", f"for i in {' '.join(map(str, range(CHILDREN)))}; do /bin/true; done")
         rounds = max(3, self.rounds // 5)
         never = f"inject=read:error=EIO:when={LATE}"
-        us = turns(sides(self.bench, shell, f"read: true then deny[eio] when {LATE}", never), rounds)
-        yield Row(group="run", work=f"sh with {CHILDREN} children, each read counted", us=us, target=1.45)
+        cost = self._turns(sides(self.bench, shell, f"read: true then deny[eio] when {LATE}", never), rounds)
+        yield Row(
+            group="run",
+            work=f"sh with {CHILDREN} children, each read counted",
+            us=cost.us,
+            cpu_us=cost.cpu_us,
+            target=1.45,
+        )
         rules = f"rename: true then deny[eio]\nwrite: true then deny[enospc] when {LATE}\nfsync: true then deny[eio]"
         words = ("inject=rename,fsync:error=EIO", f"inject=write:error=ENOSPC:when={LATE}")
-        us = turns(sides(self.bench, ("make", "-s", "-B"), rules, *words), rounds)
-        yield Row(group="run", work="make with 4 children, three rules", us=us, target=1.45)
+        cost = self._turns(sides(self.bench, ("make", "-s", "-B"), rules, *words), rounds)
+        yield Row(group="run", work="make with 4 children, three rules", us=cost.us, cpu_us=cost.cpu_us, target=1.45)
 
     def sweeps(self) -> Iterator[Row]:
         for name, command in SWEPT.items():
@@ -206,7 +259,7 @@ class Session:
         script.write_text(strace_loop(self.bench, command, runs))
         plain = spawned(command)
         inside: list[float] = []
-        us = turns(
+        cost = self._turns(
             {
                 PLAIN: lambda: [plain() for _ in range(runs)],
                 OURS: lambda: inside.append(swept(target).inside_us),
@@ -214,10 +267,12 @@ class Session:
             },
             1 if self.quick else 7,
         )
-        each = {side: round(value / runs, 1) for side, value in us.items()}
+        each, cpu = (
+            {side: round(value / runs, 1) for side, value in found.items()} for found in (cost.us, cost.cpu_us)
+        )
         warm = {**each, OURS: round(statistics.median(inside[1:]) / runs, 1)}
         yield Row(group="sweep", work=f"{name}, {runs} faults, clean runs done", unit="fault", us=warm, target=1.10)
-        yield Row(group="sweep", work=f"{name}, {runs} faults, from the very start", unit="fault", us=each)
+        yield Row(group="sweep", work=f"{name}, {runs} faults, from the very start", unit="fault", us=each, cpu_us=cpu)
 
     def cold(self) -> Iterator[Row]:
         rounds = max(3, self.rounds // 20)
@@ -225,10 +280,12 @@ class Session:
         results = str(self.folder.parent / "results")
         expression, cat = "inject=write:error=ENOSPC:when=1", ("cat", "in.txt")
         ours = (firedamp, "inject", "--results", results, "-e", expression, "--", *cat)
-        us = turns({STRACE_BPF: straced(cat, expression, bpf=True), OURS: spawned(ours)}, rounds)
-        yield Row(group="cold", work="inject -- cat", unit="command", us=us, least=STRACE_BPF)
-        us = turns({PLAIN: spawned((sys.executable, "-c", "pass")), OURS: spawned((firedamp, "--help"))}, rounds)
-        yield Row(group="cold", work="--help, beside python -c pass", unit="command", us=us)
+        cost = self._turns({STRACE_BPF: straced(cat, expression, bpf=True), OURS: spawned(ours)}, rounds)
+        yield Row(group="cold", work="inject -- cat", unit="command", us=cost.us, cpu_us=cost.cpu_us, least=STRACE_BPF)
+        cost = self._turns(
+            {PLAIN: spawned((sys.executable, "-c", "pass")), OURS: spawned((firedamp, "--help"))}, rounds
+        )
+        yield Row(group="cold", work="--help, beside python -c pass", unit="command", us=cost.us, cpu_us=cost.cpu_us)
 
 
 def observed(bench: Bench, command: tuple[str, ...]) -> Clean:
@@ -287,18 +344,19 @@ def table(rows: list[Row], facts: Mapping[str, object]) -> str:
     lines = [
         "# What an injected fault costs",
         "",
-        f"| | work | {PLAIN} | {OURS} | {STRACE_BPF} | {STRACE} | ratio | target |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| | work | {PLAIN} | {OURS} | {STRACE_BPF} | {STRACE} | ratio | of processor time | target |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
         cells = [f"{row.us[side]:,.1f}" if side in row.us else "" for side in (PLAIN, OURS, STRACE_BPF, STRACE)]
-        ratio = "" if row.ratio is None else f"{row.ratio:.2f}"
+        ratio, cpu = ("" if each is None else f"{each:.2f}" for each in (row.ratio, row.cpu_ratio))
         target = "" if row.target is None else f"<= {row.target:.2f}"
-        lines.append(f"| {row.group} | {row.work} | {' | '.join(cells)} | {ratio} | {target} |")
+        lines.append(f"| {row.group} | {row.work} | {' | '.join(cells)} | {ratio} | {cpu} | {target} |")
     lines += [
         "",
         "Microseconds for each run, stop, fault or command: medians. The ratio is firedamp's over the plain program's,",
-        "or over that of strace --seccomp-bpf where there is no plain one.",
+        "or over that of strace --seccomp-bpf where there is no plain one; beside it the same of processor time, which",
+        "does not tell what else the machine did.",
         "",
         *(f"- {name}: {value}" for name, value in facts.items()),
     ]
@@ -336,6 +394,7 @@ def measured(options: argparse.Namespace) -> Iterator[Row]:
         os.chdir(folder)
         stack.callback(os.chdir, PROJECT)
         bench = stack.enter_context(Bench(swept_target(folder, ("cat", "in.txt")), None))
+        bench.run_command()  # from now on its worker is there
         session = Session(folder=folder, bench=bench, rounds=options.rounds, quick=options.quick)
         for part in (session.single, session.stops, session.families, session.sweeps, session.cold):
             if not options.only or part.__name__ in options.only:
@@ -363,7 +422,7 @@ def main() -> int:
     print(text, end="")
     options.results.mkdir(parents=True, exist_ok=True)
     (options.results / "injection.md").write_text(text)
-    document = {**known, "rows": [{**asdict(row), "ratio": row.ratio} for row in rows]}
+    document = {**known, "rows": [{**asdict(row), "ratio": row.ratio, "cpu_ratio": row.cpu_ratio} for row in rows]}
     (options.results / "injection.json").write_text(json.dumps(document, indent=1) + "\n")
     return 0
 

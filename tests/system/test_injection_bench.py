@@ -15,7 +15,7 @@ def test_every_side_of_a_row_is_measured(tmp_path: Path) -> None:
     words = [sys.executable, str(SCRIPT), "--quick", "--only", "single", "--results", str(tmp_path)]
     subprocess.run(words, check=True, capture_output=True)
     rows = json.loads((tmp_path / "injection.json").read_text())["rows"]
-    assert [row["group"] for row in rows] == ["run", "run", "judged", "run"]
+    assert [row["group"] for row in rows] == ["run", "run", "judged", "judged", "run"]
     for row in rows:
         assert all(value > 0 for value in row["us"].values())
         assert row["ratio"] == row["us"]["firedamp"] / row["us"]["plain"]
