@@ -9,6 +9,7 @@ from firedamp.outcome import Exited, Killed, Outcome, Scene, TimedOut
 from firedamp.run import Bench
 from firedamp.trace.protocol import Interceptor
 from inject.census import Census, Report
+from inject.ledger import MOST_WATCHED
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,6 +105,10 @@ def _notes(clean: Clean) -> list[str]:
     for refusal in clean.report.refusals[:5]:
         notes.append(
             f"our own confinement refused {refusal.syscall} of {refusal.path}: it lies outside the private folder"
+        )
+    if len(clean.report.hits) > MOST_WATCHED:
+        notes.append(
+            f"{len(clean.report.hits)} calls, more than {MOST_WATCHED}: descriptors and leftovers are not judged"
         )
     if clean.report.dropped:
         notes.append(f"{clean.report.dropped} calls beyond the first {len(clean.report.hits)} were not looked at")

@@ -18,12 +18,11 @@ from inject import allocation
 from inject.aftermath import aftermath
 from inject.clean import Clean, look_again, with_scene
 from inject.decide import Decider, DecisionReport
-from inject.ledger import Ledger, LedgerReport
+from inject.ledger import MOST_WATCHED, Ledger, LedgerReport
 from inject.policy import Policy, parse
 
 SLOWER: Final = 3.0  # a run under a fault may retry and wait; beyond that many clean runs it hangs
 LEAST_S: Final = 2.0  # but a busy machine alone can hold a short run up that long
-MOST_WATCHED: Final = 5_000  # calls of a clean run: 10 us for each stop make a twentieth of a second
 JUMPS: Final = re.compile(rb"longjmp(_chk)?\0|\0(__cxa_throw|_Unwind_RaiseException)\0")
 NO_PAUSES: Final = parse("nanosleep: true then retval[0]\nclock_nanosleep: true then retval[0]\n")
 
