@@ -225,10 +225,13 @@ class Bench:
         around = None if interceptor is None else self.attachment.around(interceptor)
         execution = replace(self._command_execution(streams), interceptor=around)
         outcome, report = self._run(execution)
-        after: Tree = self.room.tree() if snapshot else {}
-        temporary = self.room.temporary() if snapshot else ()
-        status = self._check()
-        return replace(outcome, before=before, after=after, temporary=temporary, check_status=status), report
+        seen = self._left_behind(outcome, before) if snapshot else replace(outcome, check_status=self._check())
+        return seen, report
+
+    def _left_behind(self, outcome: Outcome, before: Tree) -> Outcome:
+        """With what lies in the room now, and what the target's check says of it."""
+        after, temporary = self.room.tree(), self.room.temporary()
+        return replace(outcome, before=before, after=after, temporary=temporary, check_status=self._check())
 
     def run_branching(
         self, branching: Branching, *, streams: Streams | None = None
@@ -250,8 +253,7 @@ class Bench:
             try:
                 snapshot = next(runs)
                 while True:
-                    outcome = self._resolved(snapshot.trace)
-                    outcome = replace(outcome, before=before, after=self.room.tree(), check_status=self._check())
+                    outcome = self._left_behind(self._resolved(snapshot.trace), before)
                     verdict = yield snapshot.index, outcome, snapshot.trace.report
                     snapshot = runs.send(verdict)
             except StopIteration as end:

@@ -29,6 +29,7 @@ from inject.policy import parse
 from inject.recovery import Gathering, reached_earlier, write
 from inject.schedule import Schedule, schedule
 from inject.scrutiny import scrutinised
+from inject.sharing import Sharing
 from inject.sweep import Plan, Selection
 from inject.sweeping import Sweeping
 
@@ -61,12 +62,15 @@ class FaultEngine:
                 clean=clean,
                 planning=lambda hits, folder: _of_hits(hits, folder, clean, selection, _program(bench)).faults,
                 attachment=gathering.attachment if gathering is not None else Attachment,
+                # what is gathered is each run's own, from its first instruction on
+                sharing=Sharing(wanted=gathering is None and job.options.get("snapshots") is not False),
             )
             for ran in sweeping.run(bench, stack):
                 if ran.attempt is not None:
                     progress.done += 1
                     yield ran.attempt
                 journal.append(ran.fault, ran.record)  # when its findings are in the store
+            progress.notes.extend(sweeping.sharing.notes())
             assert progress.left >= 0, progress
             progress.pairs = progress.planned - len(made.faults) - made.skips.total()
             progress.complete = progress.left == 0

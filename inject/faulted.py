@@ -37,7 +37,7 @@ def faulted(bench: Bench, clean: Clean, policy: str, *, closely: bool = True) ->
     bench.variables = allocation.variables(parsed, bench.environment())
     bench.target = replace(target, limits=fault_limits(target.limits, clean.outcome.wall_s))
     try:
-        if closely and len(clean.report.hits) <= MOST_WATCHED:
+        if closely and is_watchable(clean):
             raw, report = _watched(bench, clean, parsed)
         else:
             raw, report = _decided(bench, parsed)
@@ -56,6 +56,10 @@ def faulted(bench: Bench, clean: Clean, policy: str, *, closely: bool = True) ->
     return outcome, report
 
 
+def is_watchable(clean: Clean) -> bool:
+    return len(clean.report.hits) <= MOST_WATCHED
+
+
 def _decided(bench: Bench, policy: Policy) -> tuple[Outcome, DecisionReport]:
     outcome, report = bench.run_command(interceptor=_decider(bench, policy), snapshot=True)
     assert isinstance(report, DecisionReport)
@@ -66,6 +70,13 @@ def _watched(bench: Bench, clean: Clean, policy: Policy, *, every: bool = False)
     """As _decided, and each call on a descriptor is seen; `every`: and what each call at all returns."""
     outcome, report = bench.run_command(interceptor=Ledger(_decider(bench, policy), every=every), snapshot=True)
     assert isinstance(report, LedgerReport)
+    return with_aftermath(bench, clean, outcome, report)
+
+
+def with_aftermath(
+    bench: Bench, clean: Clean, outcome: Outcome, report: LedgerReport
+) -> tuple[Outcome, DecisionReport]:
+    """While the run's files are as it left them."""
     if not report.decisions.strikes:
         return outcome, report.decisions
     after = aftermath(clean.report, report.account)

@@ -84,6 +84,10 @@ class Process:
     turn: int = 0  # counts calls on descriptors, from the first fault on
     created: dict[str, tuple[Frame, ...]] = field(default_factory=dict)  # absolute name -> who made it
 
+    def copy(self) -> "Process":
+        opened = {fd: replace(opening) for fd, opening in self.opened.items()}
+        return Process(opened=opened, closed=dict(self.closed), turn=self.turn, created=dict(self.created))
+
 
 class Ledger:
     """A firedamp.trace.protocol.Interceptor. `every`: also the results of calls that name no descriptor."""
@@ -105,9 +109,18 @@ class Ledger:
         return self.decides | frozenset(self.names)
 
     def enter(self, call: Call) -> Action:
-        name = self.names.get(call.number)
-        due = self._note(name, call) if name is not None else False
+        due = self.note(call)
         action = self.decider.enter(call) if call.number in self.decides else PROCEED
+        return self.follow(call, action, due=due)
+
+    def note(self, call: Call) -> bool:
+        """What the call is about to do; true when its result is wanted."""
+        name = self.names.get(call.number)
+        return self._note(name, call) if name is not None else False
+
+    def follow(self, call: Call, action: Action, *, due: bool) -> Action:
+        """What becomes of the call was decided."""
+        name = self.names.get(call.number)
         if self.struck is None and self.decider.strikes:
             self.struck = self.decider.strikes[0].pid
         if action.suppress is not None:
@@ -137,6 +150,23 @@ class Ledger:
         elif name in EXECS:
             self.processes[call.pid] = Process(created=process.created)
 
+    def part(self, decider: Decider) -> "Ledger":
+        """Another one, that knows the same and goes on with another decider. Nothing was struck so far."""
+        other = Ledger(decider, every=self.every)
+        other.processes = {pid: process.copy() for pid, process in self.processes.items()}
+        other.visits = Counter(self.visits)
+        other.pending = dict(self.pending)
+        return other
+
+    def moved(self, pid: int, copy_pid: int) -> None:
+        """firedamp.trace.protocol.Movable."""
+        self.decider.moved(pid, copy_pid)
+        self.struck = copy_pid if self.struck == pid else self.struck
+        if pid in self.processes:
+            self.processes[copy_pid] = self.processes.pop(pid)
+        if pid in self.pending:
+            self.pending[copy_pid] = self.pending.pop(pid)
+
     def report(self) -> LedgerReport:
         account = self.account
         if self.struck is not None:
@@ -150,7 +180,6 @@ class Ledger:
         return self.processes.setdefault(pid, Process())
 
     def _note(self, name: str, call: Call) -> bool:
-        """What the call is about to do; true when its result is wanted."""
         if self.struck is not None and _descriptors().get(call.number):
             self._check(name, call)
         if name == "exit_group":

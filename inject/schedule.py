@@ -92,6 +92,21 @@ class Schedule:
                     return None
                 self.changed.wait()
 
+    def take_more(self, most: int, first: Fault) -> list[Fault]:
+        """Beside `first`: faults that need not know what it shows. Lasting ones may hang, so one of each site."""
+        taken = [first]
+        passed: list[Fault] = []
+        with self.changed:
+            while len(taken) <= most and (fault := self._first()) is not None:
+                if fault.lasting and any(other.lasting and other.hit.site == fault.hit.site for other in taken):
+                    passed.append(fault)
+                    continue
+                self.running += 1
+                self.under_way.add(moment(fault))
+                taken.append(fault)
+            self.todo.extendleft(reversed(passed))
+        return taken[1:]
+
     def settle(self, fault: Fault, record: Record) -> None:
         """The run of a fault that was taken is over."""
         with self.changed:

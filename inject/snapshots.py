@@ -1,8 +1,7 @@
 """Many policies tried on one command, the beginning that their runs share run once (firedamp.trace.snapshot).
 
 Each policy has its own Decider, which sees every call of the beginning and counts for itself: where it first wants a
-call to fare otherwise, its run parts from the others. What a snapshot shows is worth a second look only if it is
-suspicious, and that look is a run from the start (inject.sweeping).
+call to fare otherwise, its run parts from the others. Until then they have one Ledger in common.
 """
 
 from collections.abc import Generator, Sequence
@@ -13,7 +12,10 @@ from firedamp.outcome import Outcome
 from firedamp.run import Bench
 from firedamp.trace.protocol import PROCEED, Action, Call, Left, Verdict
 from inject.attributes import View
+from inject.clean import Clean
 from inject.decide import Decider, DecisionReport
+from inject.faulted import with_aftermath
+from inject.ledger import Ledger, LedgerReport
 from inject.policy import Policy
 from inject.policy.model import Commit, Deny, Partial, Permit, Retval, Rule, Suppress
 from inject.policy.names import ALLOCATION
@@ -36,9 +38,11 @@ def shares(policy: Policy) -> bool:
 
 @dataclass(slots=True)
 class Bank:
-    """firedamp.trace.protocol.Branching."""
+    """firedamp.trace.protocol.Branching. `ledger`: what all runs have seen so far, where they are looked at closely."""
 
     deciders: dict[int, Decider]
+    ledger: Ledger | None
+    apart: dict[int, Ledger] = field(default_factory=dict)  # of those that part at this call
     waiting: dict[int, list[int]] = field(default_factory=dict)  # number of a system call -> who wants to see it
 
     def __post_init__(self) -> None:
@@ -47,41 +51,67 @@ class Bank:
                 self.waiting.setdefault(number, []).append(index)
 
     def numbers(self) -> frozenset[int]:
-        return frozenset(self.waiting)
+        return frozenset(self.waiting) | (self.ledger.numbers() if self.ledger is not None else frozenset())
 
-    def enter(self, call: Call) -> tuple[tuple[int, Action], ...]:
+    def enter(self, call: Call) -> tuple[tuple[tuple[int, Action], ...], Action]:
+        due = self.ledger.note(call) if self.ledger is not None else False
+        parting = tuple(self._parting(call))
+        if self.ledger is None:
+            return parting, PROCEED
+        for index, _ in parting:
+            self.apart[index] = self.ledger.part(self.deciders[index])
+        followed = ((index, self.apart[index].follow(call, action, due=due)) for index, action in parting)
+        return tuple(followed), self.ledger.follow(call, PROCEED, due=due)
+
+    def _parting(self, call: Call) -> Generator[tuple[int, Action]]:
         view = View(call)
-        decided = ((index, self.deciders[index].decide(view)) for index in self.waiting[call.number])
-        return tuple((index, action) for index, action in decided if action != PROCEED)
+        for index in self.waiting.get(call.number, ()):
+            action = self.deciders[index].decide(view)
+            if action != PROCEED:
+                yield index, action
+
+    def leave(self, call: Call, result: int) -> None:
+        if self.ledger is not None:
+            self.ledger.leave(call, result)
 
     def remaining(self) -> frozenset[int]:
         return frozenset(self.deciders)
 
     def drop(self, indexes: frozenset[int]) -> None:
         for index in indexes & self.deciders.keys():
+            self.apart.pop(index, None)
             for number in self.deciders.pop(index).numbers():
                 self.waiting[number].remove(index)
 
-    def interceptor(self, index: int) -> Decider:
-        return self.deciders[index]
+    def interceptor(self, index: int) -> Decider | Ledger:
+        return self.apart.get(index) or self.deciders[index]
 
 
 def branching(
-    bench: Bench, policies: Sequence[Policy]
+    bench: Bench, clean: Clean, policies: Sequence[Policy], *, closely: bool
 ) -> Generator[tuple[int, Outcome, DecisionReport], Verdict, Left]:
     """(index, outcome, report) of each policy whose run could part from the others, in the order of parting.
 
-    All of them are such as `shares` lets pass.
+    All of them are such as `shares` lets pass. `closely`: with an Outcome.aftermath.
     """
     folder = str(bench.room.path)
-    bank = Bank({index: Decider(policy, folder=folder) for index, policy in enumerate(policies)})
-    runs = bench.run_branching(bank)
+    deciders = {index: Decider(policy, folder=folder) for index, policy in enumerate(policies)}
+    runs = bench.run_branching(Bank(deciders, Ledger(Decider(Policy(), folder=folder)) if closely else None))
     try:
         index, outcome, report = next(runs)
         while True:
-            assert isinstance(report, DecisionReport)
-            verdict = yield index, outcome, report
+            verdict = yield index, *told(bench, clean, outcome, report)
             index, outcome, report = runs.send(verdict)
     except StopIteration as end:
         left: Left = end.value
         return left
+
+
+def told(bench: Bench, clean: Clean, outcome: Outcome, report: object) -> tuple[Outcome, DecisionReport]:
+    """What an interceptor reported, where it belongs."""
+    match report:
+        case LedgerReport():
+            return with_aftermath(bench, clean, outcome, report)
+        case DecisionReport():
+            return outcome, report
+    raise TypeError(report)

@@ -3,7 +3,7 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Final
@@ -13,15 +13,19 @@ from firedamp.engine import Attempt, Job, Progress
 from firedamp.outcome import Exited, Frame, Outcome, TimedOut
 from firedamp.reproducer import Reproducer
 from firedamp.run import Attachment, Bench, resolve_stack
+from firedamp.trace.protocol import Verdict
 from inject import sweep
 from inject.allocation_sweep import beside
 from inject.clean import Clean, observe
 from inject.decide import DecisionReport
 from inject.faulted import faulted
 from inject.pairs import Planning, Probe
+from inject.policy import parse
 from inject.policy.names import ALLOCATION
 from inject.probe import probe
 from inject.schedule import Record, Result, Schedule, Task
+from inject.sharing import LEAST_AT_ONCE, MOST_AT_ONCE, Sharing, groups, parted, wrong
+from inject.snapshots import shares
 from inject.sweep import Fault
 
 MOST_WORKERS: Final = 16
@@ -49,6 +53,7 @@ class Sweeping:
     planning: Planning  # of pairs
     attachment: Callable[[], Attachment] = Attachment  # of one more bench
     stacks: dict[str, tuple[Frame, ...]] = field(default_factory=dict)  # by site, of calls that no clean run makes
+    sharing: Sharing = field(default_factory=Sharing)
     began: float = field(default_factory=time.monotonic)
     begun: int = 0  # runs
     closed: threading.Event = field(default_factory=threading.Event)
@@ -99,16 +104,69 @@ class Sweeping:
 
     def _drain(self, bench: Bench, clean: Clean, ready: Ready) -> None:
         while (task := self.schedule.take()) is not None:
-            if not self._may_begin():
-                self.schedule.give_up(task)
-                return
+            beside = self.schedule.take_more(self._at_once() - 1, task) if isinstance(task, Fault) else []
+            unsettled: list[Task] = [task, *beside]
             try:
-                ran = self._carry_out(bench, clean, task)
-            except BaseException:
-                self.schedule.give_up(task)
-                raise
-            if ran is not None:
-                ready.put(ran)
+                for done, ran in self._all(bench, clean, unsettled):
+                    unsettled = [each for each in unsettled if each is not done]
+                    if ran is not None:
+                        ready.put(ran)
+            finally:
+                for each in unsettled:
+                    self.schedule.give_up(each)
+            if unsettled:
+                return
+
+    def _at_once(self) -> int:
+        if not self.sharing.wanted:
+            return 1
+        return MOST_AT_ONCE if self.job.runs is None else max(1, min(MOST_AT_ONCE, self.job.runs - self.begun))
+
+    def _all(self, bench: Bench, clean: Clean, tasks: Sequence[Task]) -> Iterator[tuple[Task, Ran | None]]:
+        """Each as it is settled, unless there is no time."""
+        alone, suspected = {id(task): task for task in tasks}, dict[int, frozenset[str]]()
+        for group in groups([task for task in tasks if isinstance(task, Fault)]):
+            for ran in self._snapshots(bench, clean, group):
+                found = self._wrong(ran)
+                if found:
+                    suspected[id(ran.fault)] = found
+                    continue
+                del alone[id(ran.fault)]
+                self.schedule.settle(ran.fault, ran.record)
+                yield ran.fault, ran
+        for task in alone.values():
+            if not self._may_begin():
+                return
+            done = self._carry_out(bench, clean, task)
+            if done is not None and id(task) in suspected:
+                self.sharing.compare(suspected[id(task)], self._wrong(done))
+            yield task, done
+
+    @staticmethod
+    def _wrong(ran: Ran) -> frozenset[str]:
+        return frozenset() if ran.attempt is None else wrong(ran.attempt.outcome)
+
+    def _snapshots(self, bench: Bench, clean: Clean, group: Sequence[Fault]) -> Iterator[Ran]:
+        """Of those that can share a beginning."""
+        texts = [self._policy(bench, clean, fault) for fault in group]
+        policies = [parse(text) for text in texts]
+        fit = [at for at, policy in enumerate(policies) if shares(policy)]
+        if len(fit) < LEAST_AT_ONCE or not self._may_begin():
+            return
+        runs = parted(bench, clean, [policies[at] for at in fit], closely=group[0].closely)
+        try:
+            index, outcome, report = next(runs)
+            while True:
+                with self.lock:
+                    self.progress.executions += 1
+                self.sharing.snapshots += 1
+                at = fit[index]
+                yield self._ran(group[at], texts[at], outcome, report)
+                index, outcome, report = runs.send(Verdict(stop=not self._may_begin()))
+        except StopIteration as end:
+            with self.lock:
+                self.begun -= 1  # the last one did not begin
+            self.sharing.leave(end.value, len(fit))
 
     def _carry_out(self, bench: Bench, clean: Clean, task: Task) -> Ran | None:
         match task:
@@ -138,12 +196,18 @@ class Sweeping:
 
     def _run(self, bench: Bench, clean: Clean, fault: Fault) -> Ran:
         clean = beside(bench, clean) if fault.hit.syscall == ALLOCATION else clean
-        first = () if fault.first is None else self._stack(clean, fault.first.hit.site)
-        command = self.job.target.command or bench.command
-        policy = sweep.policy_text(fault, command, self._stack(clean, fault.hit.site), first)
+        policy = self._policy(bench, clean, fault)
         outcome, report = faulted(bench, clean, policy, closely=fault.closely)
         with self.lock:
             self.progress.executions += 1
+        return self._ran(fault, policy, outcome, report)
+
+    def _policy(self, bench: Bench, clean: Clean, fault: Fault) -> str:
+        first = () if fault.first is None else self._stack(clean, fault.first.hit.site)
+        command = self.job.target.command or bench.command
+        return sweep.policy_text(fault, command, self._stack(clean, fault.hit.site), first)
+
+    def _ran(self, fault: Fault, policy: str, outcome: Outcome, report: DecisionReport) -> Ran:
         record = self._record(fault, outcome, report)
         if record.result is not Result.STRUCK:
             return Ran(fault=fault, record=record, attempt=None)

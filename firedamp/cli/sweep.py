@@ -36,6 +36,9 @@ from firedamp.cli import options
     help="Print which lines only faults reach, and which not even they; a target of firedamp.toml is built for it.",
 )
 @click.option("--resume", is_flag=True, help="Go on where an earlier sweep of this command stopped.")
+@click.option(
+    "--snapshots/--no-snapshots", default=True, help="Whether runs that begin alike share their beginning; they do."
+)
 @click.option("--runs", type=click.IntRange(1), help="Stop after so many runs.")
 @options.new_only
 @options.streams
@@ -52,6 +55,7 @@ def command(
     pairs: bool,
     recovery: bool,
     resume: bool,
+    snapshots: bool,
     runs: int | None,
     new_only: bool,
     as_json: bool,
@@ -96,6 +100,7 @@ def command(
                 "malloc": allocations,
                 "pairs": pairs or sweep.pairs,
                 "resume": resume,
+                "snapshots": snapshots,
             },
             stopping=interruption.stopping,
         )

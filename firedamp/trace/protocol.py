@@ -101,8 +101,12 @@ class Branching(Protocol):
 
     def numbers(self) -> frozenset[int]: ...
 
-    def enter(self, call: Call) -> tuple[tuple[int, Action], ...]:
-        """The runs that differ from now on, by their index, and how; all others let the call run."""
+    def enter(self, call: Call) -> tuple[tuple[tuple[int, Action], ...], Action]:
+        """The runs that differ from now on, by their index, and how; and what is done for all others: they may watch
+        the call, no more."""
+
+    def leave(self, call: Call, result: int) -> None:
+        """As an Interceptor, for those that are still like the original."""
 
     def remaining(self) -> frozenset[int]:
         """The runs that are still like the original."""

@@ -19,7 +19,6 @@ from firedamp.trace.call import Stacks, StoppedCall
 from firedamp.trace.clock import Clock
 from firedamp.trace.obstacle import OTHERS, WATCHED, obstacle, tie
 from firedamp.trace.protocol import (
-    PROCEED,
     Action,
     Branching,
     Call,
@@ -49,20 +48,20 @@ NOT_REACHED = "the original did not come there"
 DISTURBED = "the original was disturbed"
 
 
-class Stopping:
-    """An Interceptor for the filter's sake: these calls stop, and are decided elsewhere."""
+class Common:
+    """The Interceptor of the original: `branching`, as far as all runs are alike."""
 
-    def __init__(self, numbers: frozenset[int]) -> None:
-        self._numbers = numbers
+    def __init__(self, branching: Branching) -> None:
+        self._branching = branching
 
     def numbers(self) -> frozenset[int]:
-        return self._numbers
+        return self._branching.numbers() | WATCHED | TAKES_NAMES
 
     def enter(self, call: Call) -> Action:
-        return PROCEED
+        raise AssertionError("Original decides")
 
     def leave(self, call: Call, result: int) -> None:
-        return
+        self._branching.leave(call, result)
 
     def report(self) -> None:
         return
@@ -156,7 +155,6 @@ class Original(Run):
         publish: Callable[[Snapshot], Verdict],
     ) -> None:
         super().__init__(execution, outside, clock, unwinder)
-        self._interceptor = None  # nobody but `branching` decides
         self.execution, self.outside, self.clock, self.unwinder = execution, outside, clock, unwinder
         self._branching = branching
         self._numbers = branching.numbers()
@@ -190,13 +188,13 @@ class Original(Run):
             super()._seccomp_stop(tracee)
             return
         call = self._call(tracee, number)
-        leaving = self._branching.enter(call)
+        leaving, action = self._branching.enter(call)
         if leaving:
             began_s = time.monotonic()
             self._part(tracee, call, leaving)
             self._begin_s += time.monotonic() - began_s
         if self._branching.remaining():
-            self._go(tracee)
+            self._carry_out(tracee, call, action)
         else:
             self._kill_all()
 
@@ -281,8 +279,7 @@ class SnapshotTracer(Tracer):
         self, job: Snapshots, descriptors: Mapping[int, int], publish: Callable[[Snapshot], Verdict]
     ) -> Left:
         """Each run that could leave the original is published, and waits for a Verdict; the others are told."""
-        stopping = Stopping(job.branching.numbers() | WATCHED | TAKES_NAMES)
-        execution = replace(job.execution, interceptor=stopping)
+        execution = replace(job.execution, interceptor=Common(job.branching))
         program = launch.find_program(execution.argv, dict(execution.environment), execution.folder)
         shared = Shared(tuple(map(str, job.folders)), str(job.shadows))
         limit = execution.limits.output_bytes

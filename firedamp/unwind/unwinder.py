@@ -71,7 +71,8 @@ class Unwinder:
 
     def inherit(self, pid: int, copy_pid: int) -> None:
         """`copy_pid` was forked from `pid`: what is remembered of one is true of the other, and checked at each use."""
-        self._recalled[copy_pid] = self._recalled.setdefault(pid, {})
+        if pid in self._recalled:
+            self._recalled[copy_pid] = self._recalled[pid]
         if pid in self._maps:
             self._maps[copy_pid] = self._maps[pid]
 
