@@ -139,7 +139,8 @@ class Sweeping:
                 return
             done = self._carry_out(bench, clean, task)
             if done is not None and id(task) in suspected:
-                self.sharing.compare(suspected[id(task)], self._wrong(done))
+                with self.lock:
+                    self.sharing.compare(suspected[id(task)], self._wrong(done))
             yield task, done
 
     @staticmethod
@@ -159,14 +160,14 @@ class Sweeping:
             while True:
                 with self.lock:
                     self.progress.executions += 1
-                self.sharing.snapshots += 1
+                    self.sharing.snapshots += 1
                 at = fit[index]
                 yield self._ran(group[at], texts[at], outcome, report)
                 index, outcome, report = runs.send(Verdict(stop=not self._may_begin()))
         except StopIteration as end:
             with self.lock:
                 self.begun -= 1  # the last one did not begin
-            self.sharing.leave(end.value, len(fit))
+                self.sharing.leave(end.value, len(fit))
 
     def _carry_out(self, bench: Bench, clean: Clean, task: Task) -> Ran | None:
         match task:
