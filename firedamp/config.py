@@ -171,7 +171,11 @@ class _SweepTable(_Execution):
     check: str | None = None
     errno: Errnos = []
     syscall: Words = []
+    startup: bool = False
+    malloc: bool = False
     pairs: bool = False
+    recovery: bool = False
+    budget_s: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=False)] | None = None
 
     def sweep(self, name: str, root: Path) -> Sweep:
         target = Target(
@@ -188,7 +192,16 @@ class _SweepTable(_Execution):
             stdout=self.stdout,
             stderr=self.stderr,
         )
-        return Sweep(target=target, errnos=tuple(self.errno), syscalls=tuple(self.syscall), pairs=self.pairs)
+        return Sweep(
+            target=target,
+            errnos=tuple(self.errno),
+            syscalls=tuple(self.syscall),
+            startup=self.startup,
+            malloc=self.malloc,
+            pairs=self.pairs,
+            recovery=self.recovery,
+            budget_s=self.budget_s,
+        )
 
 
 # A name becomes a folder beneath results/ and corpora/, so it must not wander off, nor be hidden.
@@ -215,6 +228,7 @@ EXPECTED = {
     "greater_than": "is too small: more than {gt} is needed",
     "greater_than_equal": "is too small: at least {ge} is needed",
     "less_than_equal": "is too large: at most {le} is allowed",
+    "finite_number": "is not finite",
     "missing": "is missing; add it",
 }
 

@@ -12,12 +12,16 @@ PYPROJECT = "pyproject.toml"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sweep:
-    """A named sweep: the command as a Target of kind COMMAND, and filters (empty: all)."""
+    """A named sweep: the command as a Target of kind COMMAND, filters (empty: all), and what else is asked of it."""
 
     target: Target
     errnos: tuple[str, ...] = ()
     syscalls: tuple[str, ...] = ()
+    startup: bool = False
+    malloc: bool = False
     pairs: bool = False
+    recovery: bool = False
+    budget_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,15 +89,15 @@ def command(
         job = Job(
             target=sweep.target,
             results=session.results,
-            time_s=time_s,
+            time_s=time_s or sweep.budget_s,
             runs=runs,
             seed=seed or 0,
             workers=workers or len(os.sched_getaffinity(0)),
             options={
                 "errnos": sweep.errnos,
                 "syscalls": sweep.syscalls,
-                "startup": startup,
-                "malloc": allocations,
+                "startup": startup or sweep.startup,
+                "malloc": allocations or sweep.malloc,
                 "pairs": pairs or sweep.pairs,
                 "resume": resume,
                 "snapshots": snapshots,
@@ -105,5 +105,5 @@ def command(
             stopping=interruption.stopping,
         )
         progress, summary = run(session, job)
-    show(session, progress, summary, as_json=as_json, recovery=recovery)
+    show(session, progress, summary, as_json=as_json, recovery=recovery or sweep.recovery)
     return exit_code(summary, new_only=new_only)

@@ -187,3 +187,16 @@ def test_a_named_sweep_and_its_filters(tmp_path: Path) -> None:
     more = run("sweep", "copy", "--syscall", "openat", "--startup", "--runs", "3", "--json", folder=tmp_path)
     assert "start-up of the dynamic loader" not in json.loads(more.stdout)["skips"]
     assert run("sweep", "copi", folder=tmp_path).returncode == 2
+
+
+@pytest.mark.needs("ptrace")
+@pytest.mark.needs("seccomp")
+def test_a_named_sweep_may_ask_for_all_that_options_can(tmp_path: Path) -> None:
+    sweep = '[sweeps.{}]\ncommand = ["ls"]\nbudget_s = 0.001\n'
+    more = "malloc = true\nstartup = true\nrecovery = true\npairs = true\n"
+    (tmp_path / "firedamp.toml").write_text(sweep.format("plain") + sweep.format("more") + more)
+    plain, asked = (json.loads(run("sweep", name, "--json", folder=tmp_path).stdout) for name in ("plain", "more"))
+    assert (asked["complete"], asked["left"] > 0) == (False, True)  # the budget
+    assert "start-up of the dynamic loader" in plain["skips"]
+    assert "start-up of the dynamic loader" not in asked["skips"]
+    assert asked["faults"] > plain["faults"]  # places that allocate

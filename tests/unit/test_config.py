@@ -41,7 +41,11 @@ check = "cmp a b"
 stdout = "out.txt"
 errno = "ENOSPC"
 syscall = ["write", "close"]
+startup = true
+malloc = true
 pairs = true
+recovery = true
+budget_s = 600
 """
 
 
@@ -69,7 +73,8 @@ def test_every_key_arrives(tmp_path: Path) -> None:
     assert (installed.kind, installed.input) == (TargetKind.COMMAND, InputMode.FILE)
     assert (python.kind, python.harness) == (TargetKind.PYTHON, "pkg.mod:function")
     sweep = config.sweeps["copy"]
-    assert (sweep.errnos, sweep.syscalls, sweep.pairs) == (("ENOSPC",), ("write", "close"), True)
+    assert (sweep.errnos, sweep.syscalls) == (("ENOSPC",), ("write", "close"))
+    assert (sweep.startup, sweep.malloc, sweep.pairs, sweep.recovery, sweep.budget_s) == (True, True, True, True, 600.0)
     assert (sweep.target.kind, sweep.target.input) == (TargetKind.COMMAND, InputMode.NONE)
     assert (sweep.target.setup, sweep.target.check, sweep.target.stdout) == ("seq 100 > a", "cmp a b", "out.txt")
 
@@ -116,6 +121,9 @@ def test_the_issue_s_own_example(tmp_path: Path) -> None:
         ('[targets."../x"]\nsources = ["a"]\n', "'../x' is no name"),
         ('[targets.".x"]\nsources = ["a"]\n', "'.x' is no name"),
         ("[sweeps.x]\n", "sweeps.x.command: is missing"),
+        ('[sweeps.x]\ncommand = ["a"]\nmaloc = true\n', "sweeps.x.maloc: unknown key; did you mean malloc?"),
+        ('[sweeps.x]\ncommand = ["a"]\nbudget_s = inf\n', "sweeps.x.budget_s: inf is not finite"),
+        ('[sweeps.x]\ncommand = ["a"]\nbudget_s = -1\n', "sweeps.x.budget_s: -1 is too small"),
         ('[sweeps.x]\ncommand = ["a"]\nsources = ["b"]\n', "sweeps.x.sources: unknown key"),
         ("targets = 3\n", "targets: 3 is no table"),
         ("[targets]\nx = 3\n", "targets.x: 3 is no table; write [targets.x]"),
