@@ -7,11 +7,11 @@ import click
 from firedamp.cli import options
 
 
-@click.command(name="build")
+@click.command(name="build", cls=options.Sectioned)
 @click.argument("name", metavar="TARGET")
 @options.building
 @options.json_output
-@options.common(runs=False)
+@options.common()
 def command(
     name: str,
     compiler: str | None,

@@ -11,10 +11,9 @@ from firedamp.cli import options
 @click.argument("policies", nargs=-1, required=True, type=options.FILE, metavar="POLICY... -- CMD...")
 @click.option("--log", type=options.FILE, metavar="FILE", help="Where the log goes, appended [default: stderr].")
 @options.exit_status
-@options.streams
-@options.limits
+@options.execution(here=True)
 @options.json_output
-@options.common(runs=True)
+@options.common()
 def command(
     policies: tuple[Path, ...],
     log: Path | None,

@@ -12,11 +12,11 @@ from firedamp.cli import options
 @click.argument("name", metavar="TARGET")
 @click.option("--time", "time_s", type=options.Duration(), metavar="TIME", help="How long: 60s, 10m, 1h.")
 @click.option("--runs", type=click.IntRange(1), help="How many executions.")
-@click.option("--workdir", type=click.Path(exists=True, file_okay=False, path_type=Path), metavar="DIR")
+@options.workdir("the project's folder")
 @options.new_only
 @options.building
 @options.json_output
-@options.common(runs=True)
+@options.common(seed=True, workers="1")
 def command(
     name: str,
     time_s: float | None,

@@ -8,7 +8,7 @@ from firedamp.cli import options
 
 
 @click.command(name="init")
-@options.common(runs=False)
+@options.common()
 def command(results: Path | None, seed: int | None, workers: int | None) -> int:
     """Write a starting firedamp.toml, corpora/ and a first seed into the C project of the current folder.
 

@@ -12,10 +12,9 @@ from firedamp.cli import options
 @click.option("-e", "rules", multiple=True, metavar="RULE", help="A rule, in strace's words or systrace's; repeatable.")
 @click.option("--policy", "policies", multiple=True, type=options.FILE, metavar="FILE", help="A policy file.")
 @options.exit_status
-@options.streams
-@options.limits
+@options.execution(here=True)
 @options.json_output
-@options.common(runs=True)
+@options.common()
 def command(
     words: tuple[str, ...],
     rules: tuple[str, ...],
@@ -36,7 +35,7 @@ def command(
     """Run a command once under faults, here and with your own streams; with --workdir in a private copy of a folder.
 
     \b
-    firedamp inject -e inject=write:error=ENOSPC:when=1 -- cp a b
+    firedamp inject -e inject=write:error=ENOSPC:when=1 -- sort -o b a
     firedamp inject -e 'openat: filename eq "/etc/hosts" then deny[eio]' -- getent hosts localhost
     firedamp inject --policy no-space.policy -- make
     """

@@ -11,7 +11,7 @@ from firedamp.cli import options
 @click.command(name="keep")
 @click.argument("name", metavar="FINDING")
 @click.option("--name", "file_name", metavar="NAME", help="Of the regression [default: from kind and function].")
-@options.common(runs=False)
+@options.common()
 def command(name: str, file_name: str | None, results: Path | None, seed: int | None, workers: int | None) -> int:
     """Turn a finding into a regression test: corpora/TARGET/regressions/NAME, and its facts in NAME.toml.
 

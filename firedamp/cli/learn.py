@@ -12,10 +12,9 @@ from firedamp.cli import options
     "-o", "--output", type=options.FILE, metavar="POLICY", help="Written here; what it has already is kept and grows."
 )
 @click.option("--runs", type=click.IntRange(1), default=1, show_default=True, help="How often the command is run.")
-@options.streams
-@options.limits
+@options.execution(here=True)
 @options.json_output
-@options.common(runs=True)
+@options.common()
 def command(
     output: Path | None,
     runs: int,

@@ -31,7 +31,35 @@ class Duration(click.ParamType[float]):
         return seconds
 
 
-class Dashed(click.Command):
+# Heading -> the options that stand below it in a command's help. All others come first, as its own.
+SECTIONS = {
+    "The program": ("--check", "--workdir", "--setup", "--stdin", "--stdout", "--stderr", "--timeout", "--memory"),
+    "Compiling": ("--compiler", "--profile", "--unguarded"),
+    "How far": ("--time", "--runs", "--resume", "--times", "--snapshots", "--workers", "--seed"),
+    "Results": ("--output", "--log", "--new-only", "--exit-status", "--json", "--results", "--help"),
+}
+
+
+class Sectioned(click.Command):
+    """A command with many options: its help shows them by what they are about."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        sections: dict[str, list[tuple[str, str]]] = {title: [] for title in ("Options", *SECTIONS)}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if isinstance(parameter, click.Option) and record is not None:
+                sections[_section(parameter)].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+
+def _section(option: click.Option) -> str:
+    return next((title for title, names in SECTIONS.items() if set(names) & set(option.opts)), "Options")
+
+
+class Dashed(Sectioned):
     """What stands behind the first `--` is kept apart, untouched: a command line, or flags of another program."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -46,17 +74,21 @@ def after_dashes() -> tuple[str, ...] | None:
     return words
 
 
-def common(*, runs: bool) -> Callable[[F], F]:
-    """--results, and --seed and --workers: taken everywhere, shown where something is run."""
+def common(*, seed: bool = False, workers: str = "") -> Callable[[F], F]:
+    """--results, and --seed and --workers: taken everywhere, shown where they change something.
+
+    `workers`: how many there are by default.
+    """
 
     def decorate(function: F) -> F:
         function = click.option(
             "--results", type=FILE, metavar="DIR", help="Where findings are kept [default: results, in the project]."
         )(function)
-        function = click.option("--seed", type=click.IntRange(0), help="Of all chance in this run.", hidden=not runs)(
+        function = click.option("--seed", type=click.IntRange(0), help="Of all chance in this run.", hidden=not seed)(
             function
         )
-        return click.option("--workers", type=click.IntRange(1), help="Processes at a time.", hidden=not runs)(function)
+        words = f"Processes at a time [default: {workers}]."
+        return click.option("--workers", type=click.IntRange(1), help=words, hidden=not workers)(function)
 
     return decorate
 
@@ -77,28 +109,39 @@ def exit_status(function: F) -> F:
     )(function)
 
 
-def streams(function: F) -> F:
-    """--workdir, --setup and the program's three streams."""
-    for name, words in (
-        ("stderr", "File for the program's standard error."),
-        ("stdout", "File for the program's output; a relative name lies in the private folder."),
-        ("stdin", "File for the program's input [default: /dev/null; inject: yours]."),
-    ):
-        function = click.option(f"--{name}", metavar="FILE", help=words)(function)
-    function = click.option("--setup", metavar="SHELL", help="Run in the private folder before the program.")(function)
+def workdir(default: str) -> Callable[[F], F]:
     return click.option(
         "--workdir",
         type=click.Path(exists=True, file_okay=False, path_type=Path),
         metavar="DIR",
-        help="Copied for each run, so that your files never change [default: the current folder; inject: no copy].",
-    )(function)
-
-
-def limits(function: F) -> F:
-    function = click.option("--timeout", type=Duration(), metavar="TIME", help="Of one run [default: 5s].")(function)
-    return click.option("--memory", type=click.IntRange(16), metavar="MIB", help="Of one run [default: 1024].")(
-        function
+        help=f"Copied for each run, so that your files never change [default: {default}].",
     )
+
+
+def execution(*, here: bool) -> Callable[[F], F]:
+    """--workdir, --setup, the program's streams and its limits. `here`: it runs in place unless there is a workdir."""
+    nothing, captured = ("yours", "yours") if here else ("/dev/null", "captured")
+    seconds, mebibytes = ("none", "none") if here else ("5s", "1024")
+    where = "in place, without a copy" if here else "the current folder"
+    texts = {
+        "setup": ("SHELL", "Run in the private folder before the program."),
+        "stdin": ("FILE", f"File for the program's input [default: {nothing}]."),
+        "stdout": ("FILE", f"File for its output; a relative name lies in the private folder [default: {captured}]."),
+        "stderr": ("FILE", f"File for its standard error [default: {captured}]."),
+    }
+
+    def decorate(function: F) -> F:
+        limit = click.option(
+            "--memory", type=click.IntRange(16), metavar="MIB", help=f"Of one run [default: {mebibytes}]."
+        )
+        function = limit(function)
+        words = f"Of one run [default: {seconds}]."
+        function = click.option("--timeout", type=Duration(), metavar="TIME", help=words)(function)
+        for name, (metavar, words) in reversed(texts.items()):
+            function = click.option(f"--{name}", metavar=metavar, help=words)(function)
+        return workdir(where)(function)
+
+    return decorate
 
 
 def building(function: F) -> F:

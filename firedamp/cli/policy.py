@@ -12,7 +12,7 @@ from firedamp.cli import options
 @click.argument("file", required=False, type=options.FILE, metavar="FILE|-")
 @click.option("--from-strace", "expression", metavar="EXPR", help="strace's inject=..., or options with -e and -P.")
 @options.json_output
-@options.common(runs=False)
+@options.common()
 def command(
     file: Path | None,
     expression: str | None,

@@ -7,12 +7,12 @@ import click
 from firedamp.cli import options
 
 
-@click.command(name="regress")
+@click.command(name="regress", cls=options.Sectioned)
 @click.argument("targets", metavar="[TARGET]...", nargs=-1)
 @options.times(1)
 @options.building
 @options.json_output
-@options.common(runs=True)
+@options.common()
 def command(
     targets: tuple[str, ...],
     times: int,

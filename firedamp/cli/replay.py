@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 @click.option("--target", "target_name", metavar="T", help="The words are inputs, or folders of them, for target T.")
 @click.option("--check", metavar="SHELL", help="With POLICY -- CMD: decides whether the state is right.")
 @options.times(3)
-@options.streams
-@options.limits
+@options.execution(here=False)
 @options.building
 @options.json_output
-@options.common(runs=True)
+@options.common()
 def command(
     words: tuple[str, ...],
     target_name: str | None,

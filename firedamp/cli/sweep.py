@@ -37,14 +37,15 @@ from firedamp.cli import options
 )
 @click.option("--resume", is_flag=True, help="Go on where an earlier sweep of this command stopped.")
 @click.option(
-    "--snapshots/--no-snapshots", default=True, help="Whether runs that begin alike share their beginning; they do."
+    "--snapshots/--no-snapshots",
+    default=True,
+    help="Runs that begin alike share their beginning, or each runs from its own start [default: share].",
 )
 @click.option("--runs", type=click.IntRange(1), help="Stop after so many runs.")
 @options.new_only
-@options.streams
-@options.limits
+@options.execution(here=False)
 @options.json_output
-@options.common(runs=True)
+@options.common(workers="one for each processor")
 def command(
     name: str | None,
     errnos: tuple[str, ...],

@@ -36,6 +36,14 @@ def test_help_teaches_each_command(tmp_path: Path) -> None:
         )
 
 
+def test_no_option_is_without_words() -> None:
+    for name in cli.COMMANDS:
+        command = cli.firedamp.get_command(click.Context(cli.firedamp), name)
+        assert command is not None
+        options = [each for each in command.params if isinstance(each, click.Option)]
+        assert [each.opts for each in options if not each.help] == []
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys; from firedamp.cli import main; main(['--help']); main(['fuzz', '--help']); "
