@@ -18,20 +18,23 @@ from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
 from firedamp.run import Attachment, Bench
 from firedamp.target import Build
-from inject import allocation, gcov, residue, sweep
-from inject.allocation_sweep import allocations
-from inject.census import Hit
-from inject.clean import Clean, observe
+from inject.coverage import gcov
+from inject.coverage.recovery import Gathering, reached_earlier, write
+from inject.decide import allocation
 from inject.faulted import faulted
-from inject.journal import Journal, subject
-from inject.pairs import Pairing
+from inject.observe import residue
+from inject.observe.census import Hit
+from inject.observe.clean import Clean, observe
 from inject.policy import parse
-from inject.recovery import Gathering, reached_earlier, write
-from inject.schedule import Schedule, schedule
-from inject.scrutiny import scrutinised
-from inject.sharing import Sharing
-from inject.sweep import Plan, Selection
-from inject.sweeping import Sweeping
+from inject.sweeps import plan
+from inject.sweeps.allocations import allocations
+from inject.sweeps.journal import Journal, subject
+from inject.sweeps.pairs import Pairing
+from inject.sweeps.plan import Plan, Selection
+from inject.sweeps.schedule import Schedule, schedule
+from inject.sweeps.scrutiny import scrutinised
+from inject.sweeps.sharing import Sharing
+from inject.sweeps.sweeping import Sweeping
 
 
 class FaultEngine:
@@ -129,7 +132,7 @@ def _tell_recovery(gathering: Gathering, job: Job, progress: Progress) -> None:
 def _of_hits(
     hits: tuple[Hit, ...], folder: str, clean: Clean, selection: Selection, program: str | None, *, script: bool = False
 ) -> Plan:
-    made = sweep.plan(hits, folder, clean.steady_paths, selection, program, script=script)
+    made = plan.plan(hits, folder, clean.steady_paths, selection, program, script=script)
     return replace(made, faults=tuple(scrutinised(made.faults, hits)))
 
 
@@ -155,7 +158,7 @@ def is_script(program: str) -> bool:
 def _selection(job: Job) -> Selection:
     errnos, names = (_words(job, key) for key in ("errnos", "syscalls"))
     try:
-        chosen = sweep.names_of(names)
+        chosen = plan.names_of(names)
     except KeyError as error:
         raise UsageError(f"{job.target.name}: {error.args[0]}; write a kernel's name, a family or a %class") from None
     return Selection(

@@ -14,11 +14,11 @@ from firedamp.run import Bench, resolve_stack
 from firedamp.target import Limits
 from firedamp.unwind.image import Image
 from firedamp.unwind.reader import Malformed
-from inject import allocation
-from inject.aftermath import aftermath
-from inject.clean import Clean, look_again, with_scene
-from inject.decide import Decider, DecisionReport
-from inject.ledger import MOST_WATCHED, Ledger, LedgerReport
+from inject.decide import allocation
+from inject.decide.decider import Decider, DecisionReport
+from inject.observe.aftermath import aftermath
+from inject.observe.clean import Clean, look_again, with_scene
+from inject.observe.ledger import MOST_WATCHED, Ledger, LedgerReport
 from inject.policy import Policy, parse
 
 SLOWER: Final = 3.0  # a run under a fault may retry and wait; beyond that many clean runs it hangs

@@ -11,10 +11,10 @@ from itertools import groupby
 from typing import Final
 
 from firedamp.trace.protocol import PROCEED, Action
-from inject import syscalls
-from inject.armed import reads_only
-from inject.attributes import View, is_nameless
-from inject.decide import Decider, DecisionReport
+from inject.decide.armed import reads_only
+from inject.decide.attributes import View, is_nameless
+from inject.decide.decider import Decider, DecisionReport
+from inject.linux import syscalls
 from inject.policy import Policy, unparse
 from inject.policy.model import HEADER, Always, And, Condition, Expr, Operator, Permit, Rule, Section
 

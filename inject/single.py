@@ -19,8 +19,8 @@ from firedamp.target import Target
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution, Interceptor
 from firedamp.trace.terminal import foreground_group, keys_for_the_program
-from inject import allocation
-from inject.decide import DEFAULT_RULE, MOST_STRIKES, Decider, DecisionReport
+from inject.decide import allocation
+from inject.decide.decider import DEFAULT_RULE, MOST_STRIKES, Decider, DecisionReport
 from inject.learn import Learner, Observed, grown
 from inject.policy import Note, Policy, lint, parse, unparse, unparse_rule
 from inject.policy.model import Section

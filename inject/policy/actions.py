@@ -13,7 +13,7 @@ An action that starts with a modifier of effect (signal, delay) permits the call
 import re
 from typing import Any, Final
 
-from inject import syscalls
+from inject.linux import syscalls
 from inject.policy import names
 from inject.policy.cursor import Cursor
 from inject.policy.lex import Kind

@@ -5,8 +5,9 @@ from errno import EDQUOT, EMFILE, ENFILE, ENOMEM, ENOSPC
 from typing import NoReturn
 
 from firedamp.errors import PolicyError
-from inject import syscalls
-from inject.buffers import CORRUPTIBLE, COUNTED, VECTORED
+from inject.linux import syscalls
+from inject.linux.buffers import CORRUPTIBLE, COUNTED, VECTORED
+from inject.linux.users import find_group, find_user
 from inject.policy import names
 from inject.policy.model import (
     INDEXED,
@@ -26,7 +27,6 @@ from inject.policy.model import (
     StraceRule,
 )
 from inject.policy.strace import selected
-from inject.users import find_group, find_user
 
 FREEABLE = (EDQUOT, EMFILE, ENFILE, ENOMEM, ENOSPC)  # of which there is more once something is given back
 

@@ -6,7 +6,7 @@ term = "true" | "not" term | "(" expr ")" | ATTRIBUTE ["[" N "]"] OPERATOR STRIN
 
 from typing import Final
 
-from inject import syscalls
+from inject.linux import syscalls
 from inject.policy.cursor import Cursor
 from inject.policy.ere import extended
 from inject.policy.lex import Kind, Token

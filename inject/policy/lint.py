@@ -6,7 +6,8 @@ from errno import EPIPE
 from itertools import pairwise
 from typing import Final
 
-from inject import arguments, syscalls
+from inject.linux import arguments, syscalls
+from inject.linux.users import ROOT, find_user
 from inject.policy.check import conditions, targets
 from inject.policy.model import (
     Always,
@@ -26,7 +27,6 @@ from inject.policy.model import (
 )
 from inject.policy.names import ALLOCATION
 from inject.policy.strace import selected
-from inject.users import ROOT, find_user
 
 LITERAL: Final = (Operator.EQ, Operator.NEQ)
 

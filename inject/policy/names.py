@@ -4,7 +4,7 @@ import re
 import signal
 from typing import Final
 
-from inject import syscalls
+from inject.linux import syscalls
 
 ALLOCATION: Final = "malloc"  # no system call: an allocation of the C library, whatever it asks of the kernel
 ALLOCATING: Final = ("brk", "mmap", "mremap")

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import assert_never
 
-from inject import syscalls
+from inject.linux import syscalls
 from inject.policy import names
 from inject.policy.model import (
     HEADER,

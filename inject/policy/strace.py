@@ -8,7 +8,7 @@ import re
 from typing import Final, NoReturn
 
 from firedamp.errors import PolicyError
-from inject import syscalls
+from inject.linux import syscalls
 from inject.policy import names
 from inject.policy.ere import extended
 from inject.policy.model import START, Poke, Selection, Span, StraceRule, When

@@ -12,7 +12,7 @@ from errno import EINTR, ENOSYS, EPIPE
 from typing import Final
 
 from firedamp.errors import UsageError
-from inject import syscalls
+from inject.linux import syscalls
 from inject.policy.model import (
     Always,
     Condition,

@@ -34,11 +34,12 @@ from firedamp import guards
 from firedamp.engine import Job, Progress
 from firedamp.run import Bench
 from firedamp.target import InputMode, Target, TargetKind
-from inject import ENGINE, sweep
-from inject.clean import Clean, observe
-from inject.decide import Decider
+from inject import ENGINE
+from inject.decide.decider import Decider
 from inject.faulted import faulted
+from inject.observe.clean import Clean, observe
 from inject.policy import parse
+from inject.sweeps import plan
 
 PROJECT = Path(__file__).parents[2]
 STOPS = PROJECT / "tests" / "system" / "stops.py"
@@ -327,10 +328,10 @@ def strace_loop(bench: Bench, command: tuple[str, ...], runs: int) -> str:
     for hit in clean.report.hits:
         counted[hit.syscall] += 1
         ordinals[hit.site, hit.nth] = counted[hit.syscall]
-    plan = sweep.plan(clean.report.hits, str(bench.room.path), clean.steady_paths, sweep.Selection())
+    made = plan.plan(clean.report.hits, str(bench.room.path), clean.steady_paths, plan.Selection())
     lines = []
     for at in range(runs):
-        fault = plan.faults[at % len(plan.faults)]
+        fault = made.faults[at % len(made.faults)]
         nth = f"{ordinals[fault.hit.site, fault.hit.nth]}{'+' if fault.lasting else ''}"
         error = fault.name if re.fullmatch("E[A-Z0-9]+", fault.name) else "EIO"
         call = fault.hit.syscall

@@ -10,8 +10,8 @@ import pytest
 from firedamp.outcome import Exited
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution, Trace
-from inject import allocation
-from inject.decide import Decider, DecisionReport
+from inject.decide import allocation
+from inject.decide.decider import Decider, DecisionReport
 from inject.policy import parse
 
 pytestmark = [pytest.mark.needs("gcc"), pytest.mark.needs("ptrace"), pytest.mark.needs("seccomp")]

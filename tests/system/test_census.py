@@ -7,7 +7,7 @@ import pytest
 
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution
-from inject.census import Census, Hit, Report
+from inject.observe.census import Census, Hit, Report
 
 pytestmark = [pytest.mark.needs("ptrace"), pytest.mark.needs("seccomp"), pytest.mark.needs("gcc")]
 

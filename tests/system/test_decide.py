@@ -16,7 +16,7 @@ from firedamp import guards
 from firedamp.outcome import Exited, Killed
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution, Trace
-from inject.decide import Decider, DecisionReport
+from inject.decide.decider import Decider, DecisionReport
 from inject.policy import parse
 
 pytestmark = [pytest.mark.needs("ptrace"), pytest.mark.needs("seccomp")]

@@ -9,8 +9,8 @@ import pytest
 
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution, Interceptor, Trace
-from inject.census import Census, Report
-from inject.decide import Decider, DecisionReport
+from inject.decide.decider import Decider, DecisionReport
+from inject.observe.census import Census, Report
 from inject.policy import parse
 
 pytestmark = pytest.mark.needs("gcc", "ptrace", "seccomp")

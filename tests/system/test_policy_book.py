@@ -9,7 +9,7 @@ import pytest
 from firedamp.outcome import Exited, Killed, Outcome
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution
-from inject.decide import Decider, DecisionReport
+from inject.decide.decider import Decider, DecisionReport
 from inject.policy import lint, parse, unparse
 
 pytestmark = [pytest.mark.needs("ptrace"), pytest.mark.needs("seccomp")]

@@ -9,7 +9,7 @@ import pytest
 
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution
-from inject.decide import Decider, DecisionReport
+from inject.decide.decider import Decider, DecisionReport
 from inject.policy import parse
 
 pytestmark = [pytest.mark.needs("gcc", "ptrace", "seccomp")]

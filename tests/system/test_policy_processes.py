@@ -12,7 +12,7 @@ import pytest
 from firedamp.outcome import Exited
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution
-from inject.decide import Decider, DecisionReport
+from inject.decide.decider import Decider, DecisionReport
 from inject.policy import parse
 
 pytestmark = [pytest.mark.needs("ptrace"), pytest.mark.needs("seccomp")]

@@ -10,10 +10,10 @@ import pytest
 from firedamp.outcome import Exited
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution
-from inject import syscalls
-from inject.decide import Decider
+from inject.decide.decider import Decider
+from inject.linux import syscalls
+from inject.linux.syscalls import Tier
 from inject.policy import parse
-from inject.syscalls import Tier
 
 pytestmark = [pytest.mark.needs("ptrace"), pytest.mark.needs("seccomp")]
 pytestmark += [pytest.mark.needs("namespaces"), pytest.mark.needs("gcc")]

@@ -14,12 +14,12 @@ from firedamp.run import Bench
 from firedamp.target import InputMode, Target, TargetKind
 from firedamp.trace.protocol import Left, Verdict
 from inject import ENGINE
-from inject.clean import Clean, observe
-from inject.decide import Decider, DecisionReport
-from inject.ledger import Ledger
+from inject.decide.decider import Decider, DecisionReport
+from inject.observe.clean import Clean, observe
+from inject.observe.ledger import Ledger
 from inject.policy import parse
-from inject.snapshots import branching, shares, told
-from inject.sweep import Selection, plan
+from inject.sweeps.plan import Selection, plan
+from inject.sweeps.snapshots import branching, shares, told
 
 pytestmark = [pytest.mark.needs("ptrace"), pytest.mark.needs("seccomp")]
 

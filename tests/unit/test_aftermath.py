@@ -22,9 +22,9 @@ from firedamp.outcome import (
     Scene,
     Strike,
 )
-from inject.aftermath import aftermath
-from inject.census import Hit, Report
-from inject.ledger import Account, Opening
+from inject.observe.aftermath import aftermath
+from inject.observe.census import Hit, Report
+from inject.observe.ledger import Account, Opening
 
 FOLDER = "/room/work"
 SCENE = Scene(folder=FOLDER, argv=("tool",))

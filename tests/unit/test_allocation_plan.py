@@ -1,11 +1,11 @@
 """Allocations without a process: the environment that they need, and which of them a sweep makes fail."""
 
 from firedamp.outcome import Frame
-from inject import allocation
-from inject.allocation_sweep import TOO_MANY, plan
-from inject.census import Hit
+from inject.decide import allocation
+from inject.observe.census import Hit
 from inject.policy import parse
-from inject.sweep import Selection
+from inject.sweeps.allocations import TOO_MANY, plan
+from inject.sweeps.plan import Selection
 
 
 def test_other_policies_leave_the_environment_alone() -> None:

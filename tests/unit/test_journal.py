@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from firedamp.errors import EnvironmentFailure, UsageError
 from firedamp.target import Target, TargetKind
-from inject.census import Hit
-from inject.journal import Journal, Subject, key, line_of, read, subject
-from inject.schedule import Record, Result, schedule
-from inject.sweep import Fault
+from inject.observe.census import Hit
+from inject.sweeps.journal import Journal, Subject, key, line_of, read, subject
+from inject.sweeps.plan import Fault
+from inject.sweeps.schedule import Record, Result, schedule
 
 SUBJECT = Subject(command="0123abcd", parts={"program file": "1", "working folder": "2"})
 

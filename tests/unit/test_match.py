@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inject.match import compare, glob
+from inject.decide.match import compare, glob
 from inject.policy.ere import extended
 from inject.policy.model import Operator
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from firedamp.errors import PolicyError
-from inject import syscalls
+from inject.linux import syscalls
 from inject.policy import check, lint, parse, parse_strace, targets, unparse, unparse_rule
 from inject.policy.model import (
     ATTRIBUTES,

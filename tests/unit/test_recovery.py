@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from inject.gcov import Line, find
-from inject.recovery import Range, reached_earlier, recovery, text, write
+from inject.coverage.gcov import Line, find
+from inject.coverage.recovery import Range, reached_earlier, recovery, text, write
 
 
 def counted(function: str, *counts: int, first: int = 1) -> tuple[Line, ...]:

@@ -6,9 +6,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inject.census import Hit
-from inject.schedule import AS_ONCE, HUNG, Record, Result, Schedule, ordered, schedule
-from inject.sweep import Fault
+from inject.observe.census import Hit
+from inject.sweeps.plan import Fault
+from inject.sweeps.schedule import AS_ONCE, HUNG, Record, Result, Schedule, ordered, schedule
 
 STRUCK = Record(result=Result.STRUCK, later=5)
 

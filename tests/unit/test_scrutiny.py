@@ -2,9 +2,9 @@
 
 import os
 
-from inject.census import Hit
-from inject.scrutiny import at_stake, scrutinised
-from inject.sweep import Fault
+from inject.observe.census import Hit
+from inject.sweeps.plan import Fault
+from inject.sweeps.scrutiny import at_stake, scrutinised
 
 
 def hit(syscall: str, site: str, result: int = 0, fd: int | None = None, flags: int = 0, pid: int = 7) -> Hit:

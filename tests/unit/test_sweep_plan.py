@@ -6,11 +6,11 @@ import sys
 import pytest
 
 from firedamp.outcome import Frame
-from inject import syscalls
-from inject.census import Hit, in_loader
+from inject.linux import syscalls
+from inject.linux.syscalls import CallFacts
+from inject.observe.census import Hit, in_loader
 from inject.policy import check, parse
-from inject.sweep import INTERPRETER, STARTUP, TEXT, Plan, Selection, is_same_as_once, names_of, plan, policy_text
-from inject.syscalls import CallFacts
+from inject.sweeps.plan import INTERPRETER, STARTUP, TEXT, Plan, Selection, is_same_as_once, names_of, plan, policy_text
 
 FOLDER = "/room/work"
 FILE = CallFacts(descriptor_kind="file", open_flags=1)

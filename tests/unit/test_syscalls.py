@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from inject import syscalls
-from inject.syscalls import CallFacts, Kind, Tier
+from inject.linux import syscalls
+from inject.linux.syscalls import CallFacts, Kind, Tier
 
 # (name, its number by the x86-64 ABI): a few that a slip of one line would move
 KNOWN = [

@@ -1,0 +1,1 @@
+"""Recovery coverage of programs that count their own lines."""

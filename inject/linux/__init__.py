@@ -1,0 +1,1 @@
+"""What Linux says: system calls, their arguments and errnos, users and signals. Knows no policy and no run."""
