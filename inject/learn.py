@@ -98,9 +98,9 @@ class Learned:
         added = f"run {runs} added {self.added[-1]} rule{'s' * (self.added[-1] != 1)}"
         if quiet == 0:
             return f"{added}: not learned enough; run it again, with the inputs and options that it will meet"
-        return (
-            f"{added}, nor did the {quiet - 1} before it: " if quiet > 1 else f"{added}: "
-        ) + f"with 95 % confidence fewer than {1 - 0.05 ** (1 / quiet):.0%} of runs like these need another rule"
+        most = 100 * (1 - 0.05 ** (1 / quiet))
+        before = f", nor did the {quiet - 1} before it" if quiet > 1 else ""
+        return f"{added}{before}: with 95 % confidence fewer than {most:.0f} % of runs like these need another rule"
 
 
 def grown(

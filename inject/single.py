@@ -68,6 +68,8 @@ def _surprises(policy: Policy, parts: Sequence[Policy]) -> Iterator[str]:
     """What lint notes; of notes that differ in names alone, the first and how many more."""
     alike: dict[str, list[Note]] = {}
     for note in lint(policy, parts):
+        if note.learned:
+            continue
         alike.setdefault(QUOTED.sub("", note.message), []).append(note)
     for first, *more in alike.values():
         yield f"{policy.source}:{first}" + (f" (and {len(more)} more like it)" if more else "")

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from firedamp.engine import Progress
+from firedamp.report.sweep import count
 
 QUIET_S = 2.0  # what is done sooner shows nothing
 PLAIN_EVERY_S = 10.0
@@ -79,10 +80,10 @@ def fuzz_words(name: str, progress: Progress, found: Callable[[], int], time_s: 
         now = time.monotonic() - started
         spent = f"{now:.0f} s" + (f" of {time_s:.0f} s" if time_s else "")
         if time_s and now > time_s + 1:
-            return f"{name}: {now:.0f} s, the search is over: confirming and shrinking {found()} findings"
+            return f"{name}: {now:.0f} s, the search is over: confirming and shrinking {count(found(), 'finding')}"
         return (
             f"{name}: {spent}, {progress.executions:,} executions ({progress.executions_per_s:,.0f}/s), "
-            f"{progress.edges:,} edges, corpus {progress.corpus:,}, {found()} findings"
+            f"{progress.edges:,} edges, corpus {progress.corpus:,}, {count(found(), 'finding')}"
         )
 
     return words

@@ -1,5 +1,6 @@
 """What firedamp needs of a machine, each asked by really doing it, in processes of their own."""
 
+import platform
 import shutil
 import subprocess
 import sys
@@ -12,7 +13,9 @@ from pathlib import Path
 
 from firedamp import jail, toolchain
 from firedamp.target import MEBIBYTE
+from firedamp.trace import launch
 
+TUNABLES_SINCE = (2, 26)  # glibc's NEWS
 ENOUGH_BYTES = 512 * MEBIBYTE  # builds, corpora and private copies of one project
 PROBE_S = 20.0
 
@@ -43,9 +46,12 @@ def examine(folder: Path) -> Iterator[Row]:
     """Row by row, as each is known; `folder` is where results would lie."""
     yield _python()
     yield _compilers()
+    yield _gcov()
+    yield _libc()
     yield _atheris()
     yield _ptrace()
     yield _seccomp()
+    yield _privileges()
     yield _landlock()
     yield _namespaces()
     yield _core_pattern()
@@ -69,6 +75,20 @@ def _compilers() -> Row:
     found = toolchain.find_compilers()
     state = ", ".join(map(str, found)) or "none works"
     return _row(bool(found), "compilers", state, toolchain.REMEDY)
+
+
+def _gcov() -> Row:
+    found = shutil.which("gcov") if shutil.which("gcc") else None
+    state = found or "none beside gcc: sweep --recovery tells no lines"
+    return _row(found is not None, "gcov", state, "apt-get install gcc", otherwise=Health.WEAK)
+
+
+def _libc() -> Row:
+    """Allocations are made to fail by way of glibc's tunables, which are since 2.26."""
+    name, number = platform.libc_ver()
+    works = name == "glibc" and tuple(map(int, number.split(".")[:2])) >= TUNABLES_SINCE
+    state = f"{name} {number}" if works else f"{name or 'none known'} {number}: no allocation fails (--malloc)".strip()
+    return _row(works, "libc", state, "a distribution with glibc 2.26 or newer", otherwise=Health.WEAK)
 
 
 def _atheris() -> Row:
@@ -95,6 +115,15 @@ def _seccomp() -> Row:
     works = _probe(SECCOMP)
     state = "filters with RET_TRACE" if works else "no filters with RET_TRACE"
     return _row(works, "seccomp", state, "a kernel with CONFIG_SECCOMP_FILTER; run outside gVisor and the like")
+
+
+def _privileges() -> Row:
+    """seccomp(2): without CAP_SYS_ADMIN a filter needs no_new_privs, under which set-user-ID programs gain nothing."""
+    words = (
+        "keep theirs under inject, not in a sweep" if launch.administers() else "run without theirs (no CAP_SYS_ADMIN)"
+    )
+    state = f"set-user-ID programs {words}"
+    return Row(what="privileges", health=Health.OK, state=state)
 
 
 def _landlock() -> Row:

@@ -51,6 +51,7 @@ def command(
     from firedamp.cli.session import Session, say
     from firedamp.finding import Finding, State
     from firedamp.report import document, text
+    from firedamp.report.sweep import count
     from firedamp.target import Profile
 
     session = Session.open(results)
@@ -93,6 +94,6 @@ def command(
         write_table(session, summary.findings, summary.unconfirmed)
     say(
         f"{progress.executions:,} executions in {summary.wall_s:.0f} s, {progress.edges:,} edges: "
-        f"{len(summary.findings)} findings, {len(summary.new)} new"
+        f"{count(len(summary.findings), 'finding')}, {len(summary.new)} new"
     )
     return exit_code(summary, new_only=new_only)

@@ -10,7 +10,7 @@ def progress_line(name: str, progress: Progress, found: int, now_s: float, budge
         return f"{name}: looking for sites"
     if not progress.left:
         return f"{name}: {progress.done:,} runs, none left: confirming and shrinking {count(found, 'finding')}"
-    line = f"{name}: {progress.done:,} runs, {progress.left:,} left, {found} findings"
+    line = f"{name}: {progress.done:,} runs, {progress.left:,} left, {count(found, 'finding')}"
     rate = progress.executions / now_s if now_s > 0 else 0.0
     if not rate:
         return line

@@ -133,7 +133,7 @@ def _ruleset(writable: tuple[Path, ...]) -> int | None:
 
 
 @cache
-def _administers() -> bool:
+def administers() -> bool:
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith("CapEff:"):
             return bool(int(line[7:], 16) >> CAP_SYS_ADMIN & 1)
@@ -165,7 +165,7 @@ def rows(execution: Execution, program: Path, streams: Streams, spawner: Spawner
         table.append(_FIXED_ADDRESSES)
     numbers = execution.interceptor.numbers() if execution.interceptor is not None else frozenset()
     # With CAP_SYS_ADMIN set-user-ID programs keep working; without, one may only filter what cannot gain privileges.
-    if execution.writable is not None or (numbers and not _administers()):
+    if execution.writable is not None or (numbers and not administers()):
         table.append(_NO_NEW_PRIVILEGES)
     if execution.writable is not None:
         ruleset = _ruleset(execution.writable)

@@ -104,7 +104,7 @@ def _surprises(condition: Condition) -> Iterator[Note]:
     if named and literal and condition.text.lower() != condition.text.upper():
         other = condition.text.swapcase()
         message = f"{condition.operator} is blind to case, as in systrace: {condition.text!r} is also {other!r}"
-        yield Note(message=message, span=condition.span)
+        yield Note(message=message, span=condition.span, learned=True)
 
 
 def _absent(condition: Condition, rule: Rule) -> Iterator[Note]:

@@ -288,6 +288,7 @@ class Note:
 
     message: str
     span: Span = START
+    learned: bool = False  # holds for most rules that `learn` writes: said where a policy is checked, not at each run
 
     def __str__(self) -> str:
         return f"{self.span.line}:{self.span.column}: {self.message}"

@@ -152,7 +152,19 @@ def test_the_doctor_names_each_need(tmp_path: Path) -> None:
     report = json.loads(done.stdout)
     assert done.returncode == (0 if report["ok"] else 3)
     names = [row["what"] for row in report["rows"]]
-    for name in ("compilers", "atheris", "ptrace", "seccomp", "landlock", "namespaces", "core_pattern", "disk"):
+    for name in (
+        "compilers",
+        "gcov",
+        "libc",
+        "atheris",
+        "ptrace",
+        "seccomp",
+        "privileges",
+        "landlock",
+        "namespaces",
+        "core_pattern",
+        "disk",
+    ):
         assert name in names
     assert all(row["remedy"] for row in report["rows"] if row["health"] != "ok")
 

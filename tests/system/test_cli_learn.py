@@ -28,7 +28,8 @@ def test_what_was_learned_suffices_for_the_same_run_and_not_for_another(folder: 
     assert 'filename eq "$CWD/a" then permit' in learned.stdout
     (folder / "cat.policy").write_text(learned.stdout)
     same = firedamp("enforce", "cat.policy", "--", "cat", "a", folder=folder)
-    assert (same.returncode, same.stdout) == (0, "one\n"), same.stderr
+    assert (same.returncode, same.stdout, same.stderr) == (0, "one\n", "firedamp: exited with 0\n")
+    assert "eq is blind to case" in firedamp("policy", "cat.policy", folder=folder).stderr
     other = firedamp("enforce", "--log", "log", "cat.policy", "--", "cat", "b", folder=folder)
     assert other.returncode == 1 and "Operation not permitted" in other.stderr
     assert "denied that no rule permits" in other.stderr
