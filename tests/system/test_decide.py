@@ -80,7 +80,7 @@ def test_deny_fails_the_call_with_its_errno(bench: Bench) -> None:
     assert strike.stack and len(strike.site) >= 8 and report.fired == (1,)
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.needs("strace")
 @pytest.mark.parametrize(
     "expression", ["inject=write:error=ENOSPC:when=2", "inject=read:error=EIO:when=2+2", "fault=lseek"]
 )

@@ -1,6 +1,5 @@
 """Rules that change the program's data, on real programs: corrupt, and strace's pokes, which do what strace's do."""
 
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,7 +102,7 @@ def test_what_is_written_goes_out_corrupted_and_the_memory_stays_whole(bench: Be
     assert [strike.took for strike in report.strikes] == [True]
 
 
-@pytest.mark.skipif(shutil.which("strace") is None, reason="strace is not installed")
+@pytest.mark.needs("strace")
 @pytest.mark.parametrize(
     ("expression", "changed"),
     [
