@@ -34,17 +34,19 @@ def command(
     from firedamp.cli.results import write
     from firedamp.cli.session import Session
     from firedamp.proof import describe
+    from firedamp.report.document import SCHEMA
     from firedamp.target import Profile
 
     session = Session.open(results)
     target = session.target(name)
     build = session.build(target, Profile(profile), compiler=compiler, unguarded=unguarded)
+    facts = {"schema": SCHEMA, "target": name, "built": build is not None}
     if build is None:
         what = "an installed command" if target.command else "a Python harness"
-        write(json.dumps({"target": name, "built": False}) if as_json else f"{name}: nothing to compile: it is {what}")
+        write(json.dumps(facts) if as_json else f"{name}: nothing to compile: it is {what}")
         return 0
     if as_json:
-        facts = {"target": name, "built": True, "profile": profile, "compiler": build.compiler, "digest": build.digest}
+        facts |= {"profile": profile, "compiler": build.compiler, "digest": build.digest}
         write(json.dumps(facts | {"executable": str(build.executable), "proof": asdict(build.proof)}, indent=2))
     else:
         write(f"{name}: {profile}, {build.compiler}\n{describe(build.proof)}\n{build.executable}")
