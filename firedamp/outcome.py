@@ -205,4 +205,7 @@ class Outcome:
     sanitizer_stack: tuple[Frame, ...] = ()  # of the bad access in that report
     scene: Scene = field(default_factory=Scene)
     aftermath: Aftermath | None = None  # None: nobody looked
+    given_up: Mapping[str, tuple[Frame, ...]] = field(
+        default_factory=dict
+    )  # file of before -> who empties or removes it
     temporary: tuple[str, ...] = ()  # what lies in TMPDIR afterwards, relative to it

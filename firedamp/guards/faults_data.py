@@ -43,12 +43,22 @@ def _matters(outcome: Outcome) -> bool:
     archive) in files, but must not make them vanish.
     """
     touched = touches(outcome)
-    if check_failed(outcome) or touched & ESSENTIAL:
-        return True
     files = lost_files(outcome)
+    if check_failed(outcome):
+        return True
+    if not files and _only_talks(outcome):
+        return False
+    if touched & ESSENTIAL:
+        return True
     if Touched.SYSTEM in touched:
         return bool(files)
     return Touched.LOOKUP in touched and any(loss.missing for loss in files)
+
+
+def _only_talks(outcome: Outcome) -> bool:
+    """What it makes is files, and a clean run is silent: on stdout it tells of the failure, as others do on stderr."""
+    clean = outcome.baseline
+    return clean is not None and not clean.stdout and bool(changed_by_clean_run(outcome) - {outcome.scene.stdout})
 
 
 def _detection(outcome: Outcome, losses: tuple[Loss, ...], standing: Standing) -> Detection:

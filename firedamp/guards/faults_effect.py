@@ -132,9 +132,15 @@ def differs(tree: Tree, name: str, entry: Entry | None) -> bool:
 
 
 def fault_place(strike: Strike) -> tuple[str, ...]:
-    """Family and the program's own frames: several errnos at one place are one finding."""
-    frames = place(strike.stack) or tuple(label(frame) for frame in strike.stack[-1:])
-    return (family(strike.syscall), *(frames or (strike.site,)))
+    """The program's own frames: of one call into a library it sees one result, whichever system call in it failed.
+
+    Without such frames the family has to tell places apart.
+    """
+    frames = place(strike.stack)
+    if frames:
+        return frames
+    outermost = tuple(label(frame) for frame in strike.stack[-1:])
+    return (family(strike.syscall), *(outermost or (strike.site,)))
 
 
 def fault_frame(strike: Strike) -> Frame | None:

@@ -2,7 +2,7 @@
 
 Only what the struck process had made before the fault counts, and only when it came to its own end: who was killed
 could not clean up. Where the fault also struck what came after the failure, or the removal itself, it is a hint: a
-journal that could not be played back is kept on purpose.
+journal that could not be played back is kept on purpose. So is what the program names when it tells of the failure.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from firedamp.guards.faults_effect import (
     fault_name,
     fault_place,
     is_unstable,
+    new_lines,
     said,
     same_ending,
     shown_path,
@@ -43,7 +44,8 @@ def _detection(outcome: Outcome, created: Created) -> Detection | None:
     unremovable = any(family(each.syscall) in REMOVES and each.path == created.path for each in outcome.strikes)
     if unremovable and reported:
         return None
-    spoilt = unremovable or len({strike.site for strike in outcome.strikes}) > 1
+    told = PurePath(created.path).name in "\n".join(new_lines(outcome))
+    spoilt = unremovable or told or len({strike.site for strike in outcome.strikes}) > 1
     severity = Severity.LOW if reported else Severity.MEDIUM
     frame = innermost_own(created.stack)
     how = "the failure is reported" if reported else "nothing is said"

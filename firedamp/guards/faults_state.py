@@ -1,9 +1,10 @@
 """Oracle of runs under faults: a file that existed before is neither as before nor as after a clean run.
 
-Between the two states lies a loss that no caller can mend, whether the failure was reported or not.
+Between the two states lies a loss that no caller can mend, whether the failure was reported or not: unless a journal
+or a copy is kept beside it, which makes it a hint.
 """
 
-from firedamp.finding import Detection, Severity
+from firedamp.finding import Detection, Severity, Standing
 from firedamp.guards.faults_effect import (
     Loss,
     check_failed,
@@ -18,7 +19,8 @@ from firedamp.guards.faults_effect import (
 )
 from firedamp.guards.faults_touch import ESSENTIAL, touches
 from firedamp.guards.guard import Armed, Guard
-from firedamp.outcome import EntryKind, Exited, Killed, Outcome
+from firedamp.guards.place import innermost_own, place, where
+from firedamp.outcome import EntryKind, Exited, Frame, Killed, Outcome
 
 
 def judge(outcome: Outcome) -> tuple[Detection, ...]:
@@ -30,22 +32,53 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
     between = states_between(outcome)
     if not between:
         return ()
+    return (_detection(outcome, between),)
+
+
+def _detection(outcome: Outcome, between: tuple[Loss, ...]) -> Detection:
+    """Of failures that are reported the one cause is who gave the old content up; of others it is the silence, too."""
     reported = isinstance(outcome.ending, Killed) or bool(said(outcome))
     strike = outcome.strikes[0]
-    how = "the failure is reported" if reported else "nothing is said"
-    return (
-        Detection(
-            guard=GUARD.name,
-            kind="wrong-state",
-            cwe=460,  # improper clean-up on thrown exception: the state in between
-            severity=Severity.LOW if reported else Severity.MEDIUM,
-            place=fault_place(strike),
-            frame=fault_frame(strike),
-            message=f"{fault_name(outcome)}: {', '.join(loss.text for loss in between[:3])}; {how}",
-            evidence=evidence(outcome, *(loss.text for loss in between)),
-            stack=strike.stack,
-        ),
+    culprit = _culprit(outcome, between) if reported else ()
+    frame = innermost_own(culprit) or fault_frame(strike)
+    facts = [", ".join(loss.text for loss in between[:3])]
+    if culprit:
+        facts.append(f"the old content is given up in {where(frame)}")
+    kept = _kept_beside(outcome) if reported else None
+    if kept is not None:
+        facts.append(f"{kept} is kept beside it")
+    facts.append("the failure is reported" if reported else "nothing is said")
+    severity = Severity.LOW if reported else Severity.MEDIUM
+    return Detection(
+        guard=GUARD.name,
+        kind="wrong-state",
+        cwe=460,  # improper clean-up on thrown exception: the state in between
+        severity=severity if kept is None else Severity.INFO,
+        place=place(culprit) or fault_place(strike),
+        frame=frame,
+        standing=Standing.FINDING if kept is None else Standing.HINT,
+        message=f"{fault_name(outcome)}: {'; '.join(facts)}",
+        evidence=evidence(outcome, *(loss.text for loss in between)),
+        stack=strike.stack,
     )
+
+
+def _culprit(outcome: Outcome, between: tuple[Loss, ...]) -> tuple[Frame, ...]:
+    given_up = outcome.baseline.given_up if outcome.baseline is not None else {}
+    return next((given_up[loss.name] for loss in between if place(given_up.get(loss.name, ()))), ())
+
+
+def _kept_beside(outcome: Outcome) -> str | None:
+    """A journal or a copy that only the failed run leaves, and no fault touched: from it the state can be put right."""
+    clean = outcome.baseline
+    known = outcome.before.keys() | (clean.after.keys() if clean is not None else set())
+    struck = {strike.path for strike in outcome.strikes}
+    left = (
+        name
+        for name, entry in sorted(outcome.after.items())
+        if name not in known and entry.kind is EntryKind.FILE and entry.size and not is_unstable(name, outcome)
+    )
+    return next((name for name in left if f"{outcome.scene.folder}/{name}" not in struck), None)
 
 
 def states_between(outcome: Outcome) -> tuple[Loss, ...]:

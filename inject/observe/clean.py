@@ -10,6 +10,7 @@ from firedamp.run import Bench
 from firedamp.trace.protocol import Interceptor
 from inject.observe.census import Census, Report
 from inject.observe.ledger import MOST_WATCHED
+from inject.observe.surrender import given_up
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,7 +39,7 @@ def observe(bench: Bench, census: Callable[[], Interceptor] | None = None) -> Cl
         )
     steady = {hit.path for hit in report.hits} & {hit.path for hit in again.hits}
     clean = Clean(
-        outcome=replace(first, refusals=report.refusals),
+        outcome=replace(first, refusals=report.refusals, given_up=given_up(report, first, str(bench.room.path))),
         report=report,
         unstable=set(differences(first, second)),
         steady_paths=frozenset(path for path in steady if path is not None),

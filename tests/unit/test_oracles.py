@@ -102,14 +102,14 @@ def test_success_with_data_missing_or_wrong(after: dict[str, Entry]) -> None:
 def test_the_message_says_what_is_missing_and_the_place_who_wrote_it() -> None:
     detection = only(run(after=SHORT))
     assert detection.message == "write ENOSPC: exit 0 and nothing on stderr, but out has 3 of 5 bytes"
-    assert detection.place == ("write", "save+0x20", "main+0x10") and detection.frame == OWN
+    assert detection.place == ("save+0x20", "main+0x10") and detection.frame == OWN
     assert detection.cwe == 252
 
 
-def test_several_errnos_and_calls_of_one_family_at_one_place_are_one_finding() -> None:
+def test_several_errnos_and_calls_of_one_place_are_one_finding() -> None:
     seen = {
         only(run(strike(name, number), after=SHORT)).identity("t")
-        for name in ("write", "writev", "pwrite64")
+        for name in ("write", "writev", "close", "newfstatat")  # fclose(3), opendir(3): one result
         for number in (errno.ENOSPC, errno.EIO)
     }
     assert len(seen) == 1
@@ -220,6 +220,35 @@ def test_a_file_in_neither_state_is_wrong_whether_reported_or_not() -> None:
     assert findings(run(after=BETWEEN)) == ["silent-success"]
 
 
+def test_who_gave_the_old_content_up_is_the_one_cause_of_reported_failures() -> None:
+    remover = replace(OWN, function="replace_it", offset=0x1300)
+    clean = replace(CLEAN, given_up={"state": (LIBC, remover, MAIN)})
+    failed = replace(run(after=BETWEEN, ending=Exited(status=1), stderr=b"failed\n"), baseline=clean)
+    later = replace(failed, strikes=(strike("close", errno.EIO, stack=(LIBC, MAIN)),))
+    one, other = only(failed), only(later)
+    assert one.identity("t") == other.identity("t") and one.frame == remover
+    assert "the old content is given up in replace_it()" in one.message
+    silent, _ = guards.judge(replace(failed, stderr=b""))
+    assert silent.place == ("save+0x20", "main+0x10")
+
+
+def test_a_journal_that_is_kept_makes_a_wrong_state_a_hint_unless_a_fault_struck_it_as_well() -> None:
+    kept = run(after={**BETWEEN, "state-journal": entry("old")}, ending=Exited(status=1), stderr=b"failed\n")
+    assert only(kept).standing is Standing.HINT and "state-journal is kept beside it" in only(kept).message
+    half = replace(kept, strikes=(strike(path=f"{FOLDER}/state-journal"),))
+    assert findings(half) == ["wrong-state"]
+    assert findings(replace(kept, stderr=b"")) == ["wrong-state"]
+
+
+def test_words_on_an_otherwise_silent_stdout_are_no_loss_where_files_are_what_is_made() -> None:
+    clean = replace(CLEAN, stdout=b"")
+    talks = replace(run(stdout=b"out is read-only; trying anyway\n"), baseline=clean)
+    assert only(talks).standing is Standing.BENIGN
+    assert findings(replace(talks, after=SHORT)) == ["silent-success"]
+    prints = replace(clean, after=BEFORE)
+    assert findings(replace(talks, baseline=prints, after=BEFORE)) == ["silent-success"]
+
+
 def test_before_and_after_are_both_right_after_a_failure() -> None:
     assert findings(run(after=BEFORE, ending=Exited(status=1))) == []
     assert findings(run(after={**BEFORE, "out": entry("wh")}, ending=Exited(status=1))) == []  # is new, may be half
@@ -241,7 +270,7 @@ def test_streams_were_emptied_by_the_shell_and_not_by_the_program() -> None:
 def test_a_run_that_does_not_end(stall: Stall, kind: str) -> None:
     stuck = run(ending=TimedOut(limit="wall", stall=stall), after=BETWEEN, stall_stack=(LIBC, OWN, MAIN))
     assert findings(stuck) == [kind]
-    assert only(stuck).place == (("write", "save+0x20", "main+0x10") if kind == "livelock" else ("save",))
+    assert only(stuck).place == (("save+0x20", "main+0x10") if kind == "livelock" else ("save",))
     assert findings(replace(stuck, baseline=replace(CLEAN, ending=stuck.ending))) == []
 
 
