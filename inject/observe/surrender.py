@@ -10,8 +10,8 @@ from typing import Final
 
 from firedamp.outcome import EntryKind, Frame, Outcome
 from firedamp.run import resolve_stack
-from inject.observe.census import Hit, Report
 from inject.decide.release import OPENS, RENAMES, UNLINKS
+from inject.observe.census import Hit, Report
 
 EMPTIES: Final = os.O_TRUNC
 
