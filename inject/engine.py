@@ -82,10 +82,10 @@ class FaultEngine:
 
     def replay(self, reproducer: Reproducer, build: Build | None) -> Outcome:
         """Clean runs, then one under the policy; a difference that a further clean run shows as well does not count."""
-        policy = reproducer.payload.decode("utf-8", "surrogateescape")
+        policy = parse(reproducer.payload.decode("utf-8", "surrogateescape"))
         with ExitStack() as stack:
             bench = stack.enter_context(Bench(reproducer.target, build))
-            bench.variables = allocation.variables(parse(policy), bench.environment())
+            bench.variables = allocation.variables(policy, bench.environment())
             _gathering(bench, stack, Progress())  # as in the sweep: its instrument is no part of the program
             clean = observe(bench)
             return faulted(bench, clean, policy)[0]

@@ -27,25 +27,24 @@ JUMPS: Final = re.compile(rb"longjmp(_chk)?\0|\0(__cxa_throw|_Unwind_RaiseExcept
 NO_PAUSES: Final = parse("nanosleep: true then retval[0]\nclock_nanosleep: true then retval[0]\n")
 
 
-def faulted(bench: Bench, clean: Clean, policy: str, *, closely: bool = True) -> tuple[Outcome, DecisionReport]:
+def faulted(bench: Bench, clean: Clean, policy: Policy, *, closely: bool = True) -> tuple[Outcome, DecisionReport]:
     """The outcome has its baseline and its strikes; a difference that another clean run shows too is left out.
 
     `closely`: and what came of descriptors and files, unless that would take a stop for too many calls.
     """
     target, variables = bench.target, bench.variables
-    parsed = parse(policy)
-    bench.variables = allocation.variables(parsed, bench.environment())
+    bench.variables = allocation.variables(policy, bench.environment())
     bench.target = replace(target, limits=fault_limits(target.limits, clean.outcome.wall_s))
     try:
         if closely and is_watchable(clean):
-            raw, report = _watched(bench, clean, parsed)
+            raw, report = _watched(bench, clean, policy)
         else:
-            raw, report = _decided(bench, parsed)
+            raw, report = _decided(bench, policy)
         if report.strikes and isinstance(raw.ending, TimedOut) and raw.ending.stall is Stall.WAITING:
-            raw, report = _hurried(bench, parsed)
+            raw, report = _hurried(bench, policy)
         outcome = beside(clean, with_scene(bench, raw), report)
         if outcome.aftermath is not None and misnamed(outcome):
-            raw, report = _watched(bench, clean, parsed, every=True)
+            raw, report = _watched(bench, clean, policy, every=True)
             outcome = beside(clean, with_scene(bench, raw), report)
         bench.target = target
         found = any(each.standing is Standing.FINDING for each in guards.judge(outcome))

@@ -9,13 +9,15 @@ calls that no clean run has. Where a call can come up short (short.py) it does.
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from firedamp.outcome import Frame
 from inject.linux import syscalls
 from inject.linux.syscalls import ErrnoFact
 from inject.observe.census import Hit
-from inject.policy.model import HEADER
+from inject.policy import parse
+from inject.policy.model import HEADER, Item, Policy
 from inject.policy.names import ALLOCATION
 from inject.sweeps.scope import filters_of
 from inject.sweeps.short import NAME as SHORT
@@ -44,6 +46,10 @@ class Fault:
     def schedule(self) -> tuple[str, ...]:
         """All rules of the run."""
         return self.rules if self.first is None else (*self.first.schedule, *self.rules)
+
+    def policy(self) -> Policy:
+        """What `policy_text` says, without reading all that it says to a person."""
+        return Policy(items=tuple(item for line in self.schedule for item in _items(one_line(line))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +191,17 @@ def policy_text(
     """The reproducer: a policy of its own, with comments for the person who reads it. `before`: stack of the first."""
     first = () if fault.first is None else story(fault.first, before)
     lines = [HEADER, f"# {' '.join(command)}", *first, *story(fault, stack)]
-    return "\n".join(line if line.isprintable() else ascii(line)[1:-1] for line in lines) + "\n"
+    return "\n".join(map(one_line, lines)) + "\n"
+
+
+def one_line(text: str) -> str:
+    return text if text.isprintable() else ascii(text)[1:-1]
+
+
+@lru_cache(maxsize=1024)
+def _items(line: str) -> tuple[Item, ...]:
+    """A snapshot that looks wrong is run again, and a pair has rules of singles."""
+    return parse(line).items
 
 
 def story(fault: Fault, stack: tuple[Frame, ...]) -> Iterator[str]:

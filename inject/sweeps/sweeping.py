@@ -18,7 +18,6 @@ from inject.decide.decider import DecisionReport
 from inject.faulted import faulted
 from inject.observe.clean import Clean, observe
 from inject.observe.probe import probe
-from inject.policy import parse
 from inject.policy.names import ALLOCATION
 from inject.sweeps import plan
 from inject.sweeps.allocations import beside
@@ -149,8 +148,7 @@ class Sweeping:
 
     def _snapshots(self, bench: Bench, clean: Clean, group: Sequence[Fault]) -> Iterator[Ran]:
         """Of those that can share a beginning."""
-        texts = [self._policy(bench, clean, fault) for fault in group]
-        policies = [parse(text) for text in texts]
+        policies = [fault.policy() for fault in group]
         fit = [at for at, policy in enumerate(policies) if shares(policy)]
         if len(fit) < LEAST_AT_ONCE or not self._may_begin():
             return
@@ -162,7 +160,7 @@ class Sweeping:
                     self.progress.executions += 1
                     self.sharing.snapshots += 1
                 at = fit[index]
-                yield self._ran(group[at], texts[at], outcome, report)
+                yield self._ran(bench, clean, group[at], outcome, report)
                 index, outcome, report = runs.send(Verdict(stop=not self._may_begin()))
         except StopIteration as end:
             with self.lock:
@@ -197,23 +195,23 @@ class Sweeping:
 
     def _run(self, bench: Bench, clean: Clean, fault: Fault) -> Ran:
         clean = beside(bench, clean) if fault.hit.syscall == ALLOCATION else clean
-        policy = self._policy(bench, clean, fault)
-        outcome, report = faulted(bench, clean, policy, closely=fault.closely)
+        outcome, report = faulted(bench, clean, fault.policy(), closely=fault.closely)
         with self.lock:
             self.progress.executions += 1
-        return self._ran(fault, policy, outcome, report)
+        return self._ran(bench, clean, fault, outcome, report)
 
-    def _policy(self, bench: Bench, clean: Clean, fault: Fault) -> str:
+    def _policy_text(self, bench: Bench, clean: Clean, fault: Fault) -> str:
         first = () if fault.first is None else self._stack(clean, fault.first.hit.site)
         command = self.job.target.command or bench.command
         return plan.policy_text(fault, command, self._stack(clean, fault.hit.site), first)
 
-    def _ran(self, fault: Fault, policy: str, outcome: Outcome, report: DecisionReport) -> Ran:
+    def _ran(self, bench: Bench, clean: Clean, fault: Fault, outcome: Outcome, report: DecisionReport) -> Ran:
         record = self._record(fault, outcome, report)
         if record.result is not Result.STRUCK:
             return Ran(fault=fault, record=record, attempt=None)
+        text = self._policy_text(bench, clean, fault)
         reproducer = Reproducer(
-            engine="inject", target=self.job.target, payload=policy.encode("utf-8", "surrogateescape")
+            engine="inject", target=self.job.target, payload=text.encode("utf-8", "surrogateescape")
         )
         return Ran(fault=fault, record=record, attempt=Attempt(reproducer=reproducer, outcome=outcome))
 

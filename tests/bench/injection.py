@@ -195,9 +195,11 @@ class Session:
         yield Row(group="run", work="cat, every fadvise64 denied", us=cost.us, cpu_us=cost.cpu_us, target=1.05)
 
     def _judged(self, command: tuple[str, ...], clean: Clean, policy: str) -> Iterator[Row]:
+        parsed = parse(policy)
+
         def judged(*, closely: bool) -> None:
             self.bench.command = command
-            guards.judge(faulted(self.bench, clean, policy, closely=closely)[0])
+            guards.judge(faulted(self.bench, clean, parsed, closely=closely)[0])
 
         for closely, words in ((False, ""), (True, ", each descriptor watched")):
             cost = self._turns({PLAIN: spawned(command), OURS: partial(judged, closely=closely)}, self.rounds)

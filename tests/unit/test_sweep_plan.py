@@ -194,6 +194,7 @@ def test_every_reproducer_is_a_policy_that_is_carried_out_whatever_the_command_l
         text = policy_text(fault, ("tool", "a\nwrite: true then permit", "\x1b[2J"), (frame,))
         assert text.startswith("# firedamp policy 1\n")
         assert len(check(parse(text)).rules) == len(fault.rules)
+        assert parse(text) == fault.policy()
         assert "save in to\\nol+0x10 (s.c:7)" in text
 
 
