@@ -1,6 +1,7 @@
 """ENGINE: system calls fail with errnos that could really happen. Importing this package loads next to nothing."""
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -9,6 +10,7 @@ if TYPE_CHECKING:
     from firedamp.outcome import Outcome
     from firedamp.reproducer import Reproducer
     from firedamp.target import Build, Target
+    from inject.engine import FaultEngine
 
 __all__ = ["ENGINE"]
 
@@ -19,14 +21,17 @@ class _Engine:
     name = "inject"
 
     def search(self, job: "Job", progress: "Progress") -> "Iterator[Attempt]":
-        from inject.engine import FaultEngine
-
-        return FaultEngine().search(job, progress)
+        return self._engine.search(job, progress)
 
     def replay(self, reproducer: "Reproducer", build: "Build | None") -> "Outcome":
+        return self._engine.replay(reproducer, build)
+
+    @cached_property
+    def _engine(self) -> "FaultEngine":
+        """One for all calls: what is replayed while it searches shares clean runs."""
         from inject.engine import FaultEngine
 
-        return FaultEngine().replay(reproducer, build)
+        return FaultEngine()
 
     def run_once(
         self, target: "Target", parts: "tuple[Part, ...]", *, in_place: bool, mode: "Mode" = "inject"

@@ -17,15 +17,14 @@ from firedamp.errors import UsageError
 from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
 from firedamp.run import Attachment, Bench
-from firedamp.target import Build
+from firedamp.target import Build, Target
 from inject.coverage import gcov
 from inject.coverage.recovery import Gathering, reached_earlier, write
-from inject.decide import allocation
-from inject.faulted import faulted
 from inject.observe import residue
 from inject.observe.census import Hit
 from inject.observe.clean import Clean, observe
 from inject.policy import parse
+from inject.replays import Replays
 from inject.sweeps import plan
 from inject.sweeps.allocations import allocations
 from inject.sweeps.journal import Journal, subject
@@ -42,10 +41,14 @@ class FaultEngine:
 
     name = "inject"
 
+    def __init__(self) -> None:
+        self._replays: Replays | None = None  # of the sweep that is under way
+
     def search(self, job: Job, progress: Progress) -> Iterator[Attempt]:
         """Every run whose fault struck. progress.complete: every fault was run, or skipped for a reason."""
         with ExitStack() as stack:
             bench = stack.enter_context(Bench(job.target, job.build))
+            stack.callback(self._end_replays, self._begin_replays(job, stack))
             selection = _selection(job)
             clean = observe(bench)
             gathering = _gathering(bench, stack, progress)
@@ -81,14 +84,25 @@ class FaultEngine:
                 _tell_recovery(gathering, job, progress)
 
     def replay(self, reproducer: Reproducer, build: Build | None) -> Outcome:
-        """Clean runs, then one under the policy; a difference that a further clean run shows as well does not count."""
+        """Clean runs, then one under the policy. While a sweep of the target is under way, all share the clean runs."""
         policy = parse(reproducer.payload.decode("utf-8", "surrogateescape"))
-        with ExitStack() as stack:
-            bench = stack.enter_context(Bench(reproducer.target, build))
-            bench.variables = allocation.variables(policy, bench.environment())
-            _gathering(bench, stack, Progress())  # as in the sweep: its instrument is no part of the program
-            clean = observe(bench)
-            return faulted(bench, clean, policy)[0]
+        if self._replays is not None and self._replays.serve(reproducer.target, build):
+            return self._replays.run(policy)
+        with _replays(reproducer.target, build) as replays:
+            return replays.run(policy)
+
+    def _begin_replays(self, job: Job, stack: ExitStack) -> Replays | None:
+        """Replays for this sweep from now on; what there was before, for when it is over."""
+        before, self._replays = self._replays, stack.enter_context(_replays(job.target, job.build))
+        return before
+
+    def _end_replays(self, before: Replays | None) -> None:
+        self._replays = before
+
+
+def _replays(target: Target, build: Build | None) -> Replays:
+    """With the sweep's instrument, which is no part of the program."""
+    return Replays(target=target, build=build, prepare=lambda bench, stack: _gathering(bench, stack, Progress()))
 
 
 def _plan(bench: Bench, clean: Clean, selection: Selection) -> tuple[Plan, tuple[str, ...]]:

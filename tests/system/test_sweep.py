@@ -128,6 +128,27 @@ def test_a_bad_program_is_found_and_its_twin_is_not(
     assert good.kinds() == set(), good.findings()
 
 
+def test_replays_during_a_sweep_share_its_clean_runs_and_later_ones_have_their_own(
+    programs: Path, tmp_path: Path
+) -> None:
+    """The set-up runs once for each bench."""
+    count = tmp_path / "count"
+    command = target(tmp_path, str(programs / "unchecked_write"), setup=f"echo >> {count}")
+    job = Job(target=command, results=tmp_path / "results", options={"syscalls": ("write",)})
+    benches = []
+    attempts = ENGINE.search(job, Progress())
+    for attempt in attempts:
+        for _ in range(3):
+            outcome = ENGINE.replay(attempt.reproducer, None)
+            assert {each.kind for each in guards.judge(outcome)} == {
+                each.kind for each in guards.judge(attempt.outcome)
+            }
+        benches.append(len(count.read_text()))
+    assert len(benches) > 1 and set(benches) == {2}  # the sweep's own, and one for all replays
+    ENGINE.replay(attempt.reproducer, None)
+    assert len(count.read_text()) == 3
+
+
 def test_a_short_count_says_how_short_and_of_a_file_it_is_the_last_write(programs: Path, tmp_path: Path) -> None:
     swept = sweep(target(tmp_path, str(programs / "short_write")), "write", errnos=("SHORT",))
     assert swept.findings().splitlines() == [
