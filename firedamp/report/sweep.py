@@ -35,7 +35,7 @@ def closing_line(progress: Progress, summary: Summary) -> str:
     return (
         f"{count(progress.sites, 'site')} x {count(progress.kinds, 'errno')}: {planned}, "
         f"{', '.join(parts)}; {count(len(summary.findings), 'finding')}, {len(summary.new)} new, "
-        f"{count(len(summary.hints), 'hint')}, {summary.benign} benign; {progress.executions:,} runs "
+        f"{count(len(summary.hints), 'hint')}, {summary.benign} benign; {count(progress.executions, 'run')} "
         f"in {clock(summary.wall_s)}"
     )
 

@@ -192,7 +192,8 @@ class Journal:
         changed = self._subject.changed(before.parts)
         if self._resume and not changed:
             self.known = before.records
-            self.note = f"goes on: {len(before.records):,} runs of an earlier sweep are taken over"
+            count = len(before.records)
+            self.note = f"goes on: {count:,} run{'' if count == 1 else 's'} taken over from an earlier sweep"
             if not content.endswith(b"\n"):
                 os.write(self._fd, b"\n")
             return

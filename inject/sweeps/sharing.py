@@ -51,11 +51,12 @@ class Sharing:
     def notes(self) -> Iterator[str]:
         if not self.snapshots:
             return  # a sweep without any is the ordinary one
-        again = f"; {self.suspected} looked wrong and were run from the start as well" if self.suspected else ""
+        again = f"; of these that looked wrong, {self.suspected}, each was run from its start as well"
         unlike = f", where {self.unlike} looked otherwise" if self.unlike else ""
-        yield f"{self.snapshots} runs shared their beginning with others (--no-snapshots){again}{unlike}"
+        shared = f"{_runs(self.snapshots)} shared their beginning with others"
+        yield shared + (again if self.suspected else "") + unlike
         for reason, count in self.left.most_common():
-            yield f"{count} runs could not share it: {reason}"
+            yield f"{_runs(count)} could not share it: {reason}"
 
 
 def groups(faults: Collection[Fault]) -> Iterator[tuple[Fault, ...]]:
@@ -90,3 +91,7 @@ def parted(
     finally:
         runs.close()
         bench.target = target
+
+
+def _runs(number: int) -> str:
+    return f"{number:,} run{'' if number == 1 else 's'}"

@@ -66,7 +66,7 @@ def test_an_earlier_sweep_is_gone_on_with_and_its_damaged_tail_is_closed(tmp_pat
     path.write_bytes(path.read_bytes() + b'{"fault": "12')
     with Journal(tmp_path, SUBJECT, resume=True) as journal:
         assert journal.known == {key(first): struck} and journal.tried == {"aaaaaaaa"}
-        assert journal.note == "goes on: 1 runs of an earlier sweep are taken over"
+        assert journal.note == "goes on: 1 run taken over from an earlier sweep"
         journal.append(second, struck)
     assert read(path.read_bytes().splitlines()).records.keys() == {key(first), key(second)}
 
