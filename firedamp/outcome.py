@@ -205,7 +205,7 @@ class Outcome:
     sanitizer_stack: tuple[Frame, ...] = ()  # of the bad access in that report
     scene: Scene = field(default_factory=Scene)
     aftermath: Aftermath | None = None  # None: nobody looked
-    given_up: Mapping[str, tuple[Frame, ...]] = field(
-        default_factory=dict
-    )  # file of before -> who empties or removes it
+    # Of files of before, by name: where the clean run empties, removes or renames them; what it only appends to
+    given_up: Mapping[str, tuple[Frame, ...]] = field(default_factory=dict)
+    appended: frozenset[str] = frozenset()
     temporary: tuple[str, ...] = ()  # what lies in TMPDIR afterwards, relative to it

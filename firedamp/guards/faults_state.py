@@ -44,7 +44,7 @@ def _detection(outcome: Outcome, between: tuple[Loss, ...]) -> Detection:
     facts = [", ".join(loss.text for loss in between[:3])]
     if culprit:
         facts.append(f"the old content is given up in {where(frame)}")
-    kept = _kept_beside(outcome) if reported else None
+    kept = _kept_beside(outcome, between) if reported else None
     if kept is not None:
         facts.append(f"{kept} is kept beside it")
     facts.append("the failure is reported" if reported else "nothing is said")
@@ -68,17 +68,21 @@ def _culprit(outcome: Outcome, between: tuple[Loss, ...]) -> tuple[Frame, ...]:
     return next((given_up[loss.name] for loss in between if place(given_up.get(loss.name, ()))), ())
 
 
-def _kept_beside(outcome: Outcome) -> str | None:
-    """A journal or a copy that only the failed run leaves, and no fault touched: from it the state can be put right."""
+def _kept_beside(outcome: Outcome, between: tuple[Loss, ...]) -> str | None:
+    """From it the state can be put right: the old content under a new name, or a journal that only the failed run
+    leaves, and that no fault struck."""
     clean = outcome.baseline
-    known = outcome.before.keys() | (clean.after.keys() if clean is not None else set())
+    after_clean = clean.after if clean is not None else {}
     struck = {strike.path for strike in outcome.strikes}
-    left = (
-        name
+    made = {
+        name: entry.digest
         for name, entry in sorted(outcome.after.items())
-        if name not in known and entry.kind is EntryKind.FILE and entry.size and not is_unstable(name, outcome)
-    )
-    return next((name for name in left if f"{outcome.scene.folder}/{name}" not in struck), None)
+        if name not in outcome.before and entry.kind is EntryKind.FILE and entry.size
+    }
+    if {outcome.before[loss.name].digest for loss in between} <= set(made.values()):
+        return next(name for name, digest in made.items() if digest == outcome.before[between[0].name].digest)
+    journals = (name for name in made if name not in after_clean and not is_unstable(name, outcome))
+    return next((name for name in journals if f"{outcome.scene.folder}/{name}" not in struck), None)
 
 
 def states_between(outcome: Outcome) -> tuple[Loss, ...]:
@@ -92,6 +96,8 @@ def states_between(outcome: Outcome) -> tuple[Loss, ...]:
         if before.kind is EntryKind.FOLDER or name in streams or is_unstable(name, outcome):
             continue
         now = outcome.after.get(name)
+        if name in clean.appended and now is not None and now.size >= before.size:
+            continue
         if not differs(outcome.before, name, now) or not differs(clean.after, name, now):
             continue
         size = "is missing" if now is None else f"has {now.size} bytes"

@@ -33,6 +33,8 @@ FCNTL: Final = {
 FUTEX_WAITS: Final = frozenset({0, 6, 9, 11, 13})
 FUTEX_COMMAND: Final = 0x7F
 COMMANDS: Final = {
+    "open": 1,
+    "openat": 2,
     "fcntl": 1,
     "futex": 1,
     "getrandom": 1,
@@ -160,6 +162,8 @@ class Census:
 def fits(name: str, command: int, fact: ErrnoFact) -> bool:
     """Of calls that are many in one: does this errno belong to this command?"""
     match name:
+        case "open" | "openat":
+            return fact.name != "ELOOP" or not command & os.O_NOFOLLOW  # there it says: this is a symbolic link
         case "fcntl":
             return command in FCNTL.get(fact.name, ())
         case "futex":

@@ -10,7 +10,7 @@ from firedamp.run import Bench
 from firedamp.trace.protocol import Interceptor
 from inject.observe.census import Census, Report
 from inject.observe.ledger import MOST_WATCHED
-from inject.observe.surrender import given_up
+from inject.observe.surrender import appended, given_up
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,8 +38,14 @@ def observe(bench: Bench, census: Callable[[], Interceptor] | None = None) -> Cl
             "give it an input that ends it, or raise the limit (--timeout)"
         )
     steady = {hit.path for hit in report.hits} & {hit.path for hit in again.hits}
+    folder = str(bench.room.path)
     clean = Clean(
-        outcome=replace(first, refusals=report.refusals, given_up=given_up(report, first, str(bench.room.path))),
+        outcome=replace(
+            first,
+            refusals=report.refusals,
+            given_up=given_up(report, first, folder),
+            appended=appended(report, first, folder),
+        ),
         report=report,
         unstable=set(differences(first, second)),
         steady_paths=frozenset(path for path in steady if path is not None),

@@ -102,6 +102,8 @@ int main(void)
     read(ends[0], data, 9);
     flock(ends[0], LOCK_EX);
     flock(ends[0], LOCK_EX | LOCK_NB);
+    open("/etc/passwd", O_RDONLY);
+    open("/etc/passwd", O_RDONLY | O_NOFOLLOW);
     return 0;
 }
 """
@@ -135,6 +137,7 @@ def test_what_could_happen_follows_what_the_call_is_about(tmp_path: Path) -> Non
     assert ["EAGAIN" in names(hit) for hit in hits if hit.syscall == "recvfrom"] == [True, False]
     assert ["EIO" in names(hit) for hit in hits if hit.syscall == "read"] == [False]
     assert ["EAGAIN" in names(hit) for hit in hits if hit.syscall == "flock"] == [False, True]
+    assert ["ELOOP" in names(hit) for hit in hits if hit.path == "/etc/passwd"] == [True, False]
 
 
 def test_a_call_is_interrupted_only_where_its_handlers_do_not_restart_it(tmp_path: Path) -> None:

@@ -128,6 +128,14 @@ def test_a_bad_program_is_found_and_its_twin_is_not(
     assert good.kinds() == set(), good.findings()
 
 
+def test_a_file_that_is_emptied_too_early_is_one_finding_however_it_goes_on(programs: Path, tmp_path: Path) -> None:
+    (tmp_path / "state.txt").write_text("old\n")
+    swept = sweep(target(tmp_path, str(programs / "rewrite_in_place")))
+    found = [(each, attempt) for each, attempt in swept.judged if each.standing is Standing.FINDING]
+    assert len({attempt.outcome.strikes[0].site for _, attempt in found}) == 2  # of write
+    assert len({each.identity("tool") for each, _ in found}) == 1
+
+
 def test_replays_during_a_sweep_share_its_clean_runs_and_later_ones_have_their_own(
     programs: Path, tmp_path: Path
 ) -> None:

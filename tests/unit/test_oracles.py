@@ -233,11 +233,23 @@ def test_who_gave_the_old_content_up_is_the_one_cause_of_reported_failures() -> 
 
 
 def test_a_journal_that_is_kept_makes_a_wrong_state_a_hint_unless_a_fault_struck_it_as_well() -> None:
-    kept = run(after={**BETWEEN, "state-journal": entry("old")}, ending=Exited(status=1), stderr=b"failed\n")
+    kept = run(after={**BETWEEN, "state-journal": entry("pages")}, ending=Exited(status=1), stderr=b"failed\n")
     assert only(kept).standing is Standing.HINT and "state-journal is kept beside it" in only(kept).message
+    copied = {"out": entry("whole"), "state.bak": BEFORE["state"]}
+    clean = replace(CLEAN, after={**copied, "state": entry("new")})
+    backed_up = only(replace(kept, after=copied, baseline=clean))
+    assert backed_up.standing is Standing.HINT and "state.bak is kept beside it" in backed_up.message
     half = replace(kept, strikes=(strike(path=f"{FOLDER}/state-journal"),))
     assert findings(half) == ["wrong-state"]
     assert findings(replace(kept, stderr=b"")) == ["wrong-state"]
+
+
+def test_a_file_that_is_only_appended_to_keeps_its_old_content() -> None:
+    half = run(after={"state": entry("old, n"), "out": entry("whole")}, ending=Exited(status=1), stderr=b"failed\n")
+    assert findings(half) == ["wrong-state"]
+    assert findings(replace(half, baseline=replace(CLEAN, appended=frozenset({"state"})))) == []
+    shorter = replace(half, after={"state": entry("o"), "out": entry("whole")})
+    assert findings(replace(shorter, baseline=replace(CLEAN, appended=frozenset({"state"})))) == ["wrong-state"]
 
 
 def test_words_on_an_otherwise_silent_stdout_are_no_loss_where_files_are_what_is_made() -> None:
