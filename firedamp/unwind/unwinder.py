@@ -15,6 +15,7 @@ from firedamp.unwind.reader import MASK, Malformed
 
 STACK_LIMIT = 64
 RECALL_LIMIT = 4096  # stacks that are remembered per process, or per program of one scope
+MOST_ALIKE = 8  # stacks that one instruction shows at one depth, as each fclose of a program does
 FRAME_LIMIT = 65536  # interned frames
 LOWEST = 65536  # of mapped addresses (vm.mmap_min_addr); the start of ld.so has argc where callers have an address
 SIGRETURN = b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05"  # mov $__NR_rt_sigreturn, %rax; syscall
@@ -38,7 +39,7 @@ class Recalled:
     frames: tuple[Frame, ...]
 
 
-Stacks = dict[tuple[int, int, int], Recalled]  # by instruction, stack pointer and limit
+Stacks = dict[tuple[int, int, int], tuple[Recalled, ...]]  # by instruction, stack pointer and limit; the newest first
 
 
 class Unwinder:
@@ -82,9 +83,10 @@ class Unwinder:
         if recalled is None:
             recalled = self._recalled[pid] = self._known_stacks(pid)
         key = registers[RETURN_ADDRESS], registers[STACK_POINTER], limit
-        known = recalled.get(key)
-        if known is not None and _holds(known, registers, read):
-            return known.frames
+        alike = recalled.get(key, ())
+        for known in alike:
+            if _holds(known, registers, read):
+                return known.frames
         walk = _Walk(self._maps_of(pid, registers[RETURN_ADDRESS], read), registers, read)
         frames = tuple(self._frame(*place) for place in walk.places(limit))
         if walk.lost is not None and self._maps_of(pid, walk.lost, read).find(walk.lost) is not None:
@@ -93,7 +95,7 @@ class Unwinder:
         if walk.memory.words and walk.lost is None:
             if len(recalled) >= RECALL_LIMIT:
                 recalled.clear()
-            recalled[key] = _remember(walk, registers, frames)
+            recalled[key] = (_remember(walk, registers, frames), *alike[: MOST_ALIKE - 1])
         return frames
 
     def _known_stacks(self, pid: int) -> Stacks:

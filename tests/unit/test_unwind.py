@@ -277,6 +277,17 @@ def test_a_recalled_stack_costs_one_reading() -> None:
     assert unwinder.stack(PID, registers, read) == first
 
 
+def test_stacks_that_part_further_out_are_recalled_beside_each_other() -> None:
+    """Two callers of one function: neither of them drives the other one out."""
+    unwinder, registers = Unwinder(), {16: PLACES[2], 7: STACK + 128, **dict.fromkeys((3, 6, 12, 13, 14, 15), 0)}
+    memories = [stack_of([PLACES[at]] * 30 + [0x42] * 60) for at in (1, 4)]
+    one, other = (unwinder.stack(PID, registers, memory) for memory in memories)
+    assert one != other
+    assert [unwinder.stack(PID, registers, memory) for memory in memories * 2] == [one, other] * 2
+    assert unwinder.stack(PID, registers, memories[0]) is one
+    assert unwinder.stack(PID, registers, memories[1]) is other
+
+
 def libc_path() -> Path:
     return next(Path(mapping.module) for mapping in Maps(PID, own_memory).mappings if "libc" in mapping.module)
 
