@@ -131,7 +131,7 @@ def test_a_bad_program_is_found_and_its_twin_is_not(
 def test_a_file_that_is_emptied_too_early_is_one_finding_however_it_goes_on(programs: Path, tmp_path: Path) -> None:
     (tmp_path / "state.txt").write_text("old\n")
     swept = sweep(target(tmp_path, str(programs / "rewrite_in_place")))
-    found = [(each, attempt) for each, attempt in swept.judged if each.standing is Standing.FINDING]
+    found = [(each, attempt) for each, attempt in swept.judged if each.kind == "wrong-state"]
     assert len({attempt.outcome.strikes[0].site for _, attempt in found}) == 2  # of write
     assert len({each.identity("tool") for each, _ in found}) == 1
 
