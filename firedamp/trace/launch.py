@@ -119,8 +119,7 @@ def _ruleset(writable: tuple[Path, ...]) -> int | None:
     number, and cannot have the old one's, since the ruleset holds on to that."""
     from firedamp import jail  # only confined runs need it
 
-    places = [os.stat(path) for path in writable if path.exists()]  # noqa: PTH116
-    key = (writable, tuple((place.st_dev, place.st_ino) for place in places))
+    key = (writable, tuple(map(_identity, writable)))
     known = _rulesets.get(key)
     if known is not None:
         return known
@@ -130,6 +129,14 @@ def _ruleset(writable: tuple[Path, ...]) -> int | None:
             os.close(_rulesets.popitem()[1])
         _rulesets[key] = made
     return made
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        place = os.stat(path)  # noqa: PTH116  # for each run under a fault
+    except OSError:
+        return None
+    return place.st_dev, place.st_ino
 
 
 @cache

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Sequence
 from ctypes import CDLL, CFUNCTYPE, addressof, c_char, c_char_p, c_int, c_long, c_size_t, c_void_p, create_string_buffer
 from dataclasses import dataclass
+from typing import NamedTuple
 
 CLONE_VM = 0x00000100
 
@@ -74,8 +75,7 @@ FUTEX = 202
 FUTEX_WAIT, FUTEX_WAKE = 0, 1
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One system call of the child. `tolerated` is the one errno that does not end the launch."""
 
     number: int

@@ -31,6 +31,8 @@ from firedamp.unwind import Unwinder
 BRK = 12
 EXIT_GROUP = 231
 SECCOMP_STOP = int(Event.SECCOMP) << 8 | signal.SIGTRAP  # of a wait status, above its lowest byte (ptrace(2))
+OPTIONS = int(ptrace.FOLLOW | Option.TRACESECCOMP)  # numbers: flags take long to be combined
+EXIT_OPTIONS = OPTIONS | int(Option.TRACEEXIT)
 GROUP_STOPS = frozenset({signal.SIGSTOP, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 NOTES = {
     launch.PTRACE: "ptrace: the program tries to trace; under our tracer that fails with EPERM",
@@ -49,7 +51,7 @@ class Tracer:
 
     def run(self, execution: Execution, descriptors: Mapping[int, int]) -> Trace:
         """To the end of the program; `descriptors` maps numbers in the program to numbers here."""
-        if not execution.folder.is_dir():
+        if not os.path.isdir(execution.folder):  # noqa: PTH112  # for each run under a fault
             raise UsageError(f"{execution.folder}: is no folder; a program needs one to run in")
         program = launch.find_program(execution.argv, dict(execution.environment), execution.folder)
         with Opened(execution, descriptors) as opened:
@@ -108,9 +110,7 @@ class Run:
         self._interceptor = execution.interceptor
         self._numbers = self._interceptor.numbers() if self._interceptor is not None else frozenset()
         self._passing = launch.NOTED  # these stop, but nobody decides about them
-        self.options = ptrace.FOLLOW | Option.TRACESECCOMP
-        if execution.exit_stack:
-            self.options |= Option.TRACEEXIT
+        self.options = EXIT_OPTIONS if execution.exit_stack else OPTIONS
         self._witness = Witness(self._frames)
         self._tracees: dict[int, Tracee] = {}
         self._leader = 0
