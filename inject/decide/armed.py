@@ -20,7 +20,6 @@ from inject.policy.model import (
     Deny,
     Identity,
     Operator,
-    Permit,
     Rule,
     Scope,
     StraceRule,
@@ -66,7 +65,7 @@ class Armed:
             return True
         if rule.after is not None and nth <= rule.after:
             return False
-        if self.spent and not isinstance(rule.verdict, Permit):
+        if self.spent and not rule.grants:
             return False
         return rule.chance is None or self.draw() < rule.chance.probability
 
@@ -80,7 +79,7 @@ class Armed:
     @property
     def is_over(self) -> bool:
         """No later call can be inside the rule's window."""
-        if isinstance(self.rule, StraceRule) or isinstance(self.rule.verdict, Permit):
+        if isinstance(self.rule, StraceRule) or self.rule.grants:
             return False
         last = self.rule.when.last if self.rule.when is not None else None
         return self.spent or (last is not None and self.matched >= last)

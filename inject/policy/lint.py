@@ -18,7 +18,6 @@ from inject.policy.model import (
     Note,
     Operator,
     Or,
-    Permit,
     Policy,
     Rule,
     Scope,
@@ -57,7 +56,7 @@ def _notes(rule: Rule | StraceRule) -> Iterator[Note]:
     if rule.run_as and find_user(rule.run_as[0]) == ROOT:
         message = "as root grants nothing: the call runs with the rights that the program has"
         yield Note(message=message, span=rule.span)
-    if isinstance(rule.verdict, Permit) and (rule.once or rule.limit):
+    if rule.grants and (rule.once or rule.limit):
         yield Note(message="after its last permit this rule denies (EPERM)", span=rule.span)
 
 

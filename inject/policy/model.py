@@ -175,6 +175,12 @@ class Rule:
     identity: Identity | None = None
     span: Span = field(default=START, compare=False, repr=False)
 
+    @property
+    def grants(self) -> bool:
+        """A right that can be used up. A signal or a pause is a fault, and once it is over the call is as before."""
+        disturbs = self.signal is not None or self.delay_entry_ns or self.delay_exit_ns
+        return isinstance(self.verdict, Permit) and not disturbs
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:

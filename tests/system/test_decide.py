@@ -302,6 +302,8 @@ print(*map(attempt, range(6)))
     assert results("mkdir: true then deny[eio] after 2 limit 2") == b"0 0 5 5 0 0"
     assert results("mkdir: true then deny[eio] when 1+2") == b"5 0 5 0 5 0"
     assert results("mkdir: true then permit limit 2") == b"0 0 1 1 1 1"
+    assert results("mkdir: true then delay[1ms] once") == b"0 0 0 0 0 0"
+    assert results("mkdir: true then signal[SIGCHLD] limit 2\nmkdir: true then deny[eio]") == b"0 0 5 5 5 5"
     assert results("mkdir: true then deny[eio] when 2\nmkdir: true then deny[enospc] when 3") == b"0 5 28 0 0 0"
     half = "mkdir: true then deny[eio] probability 0.5 seed 1"
     assert results(half) == results(half)

@@ -156,6 +156,8 @@ def test_a_strace_name_is_one_call_and_a_rule_s_name_a_family() -> None:
         ("mkdir: permit\nmkdirat: deny\nrmdir: deny", ["2:1: line 1 decides every such call"]),
         ("rmdir@64: deny\nunlinkat: deny\nrmdir: deny", ["3:1: earlier rules decide every such call"]),
         ("mkdir: deny once\nmkdir: deny", []),
+        ("mkdir: permit once", ["1:1: after its last permit this rule denies (EPERM)"]),
+        ("mkdir: delay[1s] once\nrmdir: signal[SIGTERM] limit 2", []),
         ("mkdir: deny, if user = root\nmkdir: permit", []),
         ('mkdir: deny\nchild "/bin/sh" { mkdir: permit }', []),
         ("fsread: permit\nopen: deny", []),
