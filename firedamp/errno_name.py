@@ -11,5 +11,6 @@ SHORT = "short"
 def check_errno(name: str) -> str:
     """The name itself; ValueError, with the nearest one, where there is no such errno."""
     if name != SHORT and name not in NAMES:
-        raise ValueError(f"{name!r} is no errno{did_you_mean(name.upper(), NAMES)}")
+        remedy = did_you_mean(name.upper(), NAMES) or "; write a name such as ENOSPC, or short"
+        raise ValueError(f"{name!r} is no errno{remedy}")
     return name

@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from itertools import pairwise
@@ -176,6 +176,7 @@ class Bench:
         self.command = command or _command(target, build)
         self.variables: Mapping[str, str] = {}
         self.attachment = Attachment()
+        self.foreign: dict[str, None] = {}  # Trace.foreign of all runs, in order
         self._source = workdir or target.workdir or target.root
         self._scratch = scratch
         self._lent = executor
@@ -272,6 +273,7 @@ class Bench:
         return self._resolved(trace), trace.report
 
     def _resolved(self, trace: Trace) -> Outcome:
+        self.foreign |= dict.fromkeys(trace.foreign)
         outcome = resolve_outcome(replace(trace.outcome, confinement=jail.level()))
         return self._with_report(outcome) if self._sanitized else outcome
 
@@ -343,9 +345,10 @@ class Bench:
     def _set_up(self, script: str) -> None:
         status, said = self._shell(script)
         if status != 0:
+            how = f"ended with status {status}" if status != STILL_RUNNING else f"took longer than {SHELL_LIMIT_S:g} s"
             raise UsageError(
-                f"{self.target.name}: setup {script!r} ended with status {status}; it must leave the working folder "
-                f"ready and exit 0. It said: {said.decode('utf-8', 'replace').strip() or 'nothing'}"
+                f"{self.target.name}: setup {script!r} {how}; it must leave the working folder ready and exit 0. "
+                f"It said: {said.decode('utf-8', 'replace').strip() or 'nothing'}"
             )
 
     def _check(self) -> int | None:
@@ -366,9 +369,11 @@ class Bench:
             try:
                 status = shell.wait(SHELL_LIMIT_S)
             except subprocess.TimeoutExpired:
-                os.killpg(shell.pid, SIGKILL)
-                shell.wait()
                 status = STILL_RUNNING
+            finally:
+                with suppress(ProcessLookupError):  # nothing of it is left, which is the rule
+                    os.killpg(shell.pid, SIGKILL)
+                shell.wait()
             said.seek(0)
             return status, said.read()
 

@@ -151,6 +151,7 @@ class Stage:
         if streams == Streams():
             streams = Streams(inherit=True)
         outcome, report = self._bench.run_command(interceptor=interceptor, streams=streams)
+        self.foreign = tuple(self._bench.foreign)
         for descriptor, data in ((1, outcome.stdout), (2, outcome.stderr)):
             with os.fdopen(os.dup(descriptor), "wb") as stream:
                 stream.write(data)

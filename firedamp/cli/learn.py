@@ -38,10 +38,13 @@ def command(
     firedamp learn -- ls -l > ls.policy
     firedamp learn -o ls.policy --runs 3 -- ls -l /usr    # grows: names that are new, where they are new
     """
+    import os
+
     from firedamp import reproducer_file
     from firedamp.cli import injecting
     from firedamp.cli.results import CLEAN, write
     from firedamp.cli.session import say
+    from firedamp.errors import UsageError
     from firedamp.report.ending import words_of
 
     stage = injecting.Stage(
@@ -52,6 +55,8 @@ def command(
         timeout=timeout,
         memory=memory,
     )
+    if output is not None and not os.access(output.absolute().parent, os.W_OK):
+        raise UsageError(f"{output}: cannot be written: its folder must exist and be writable; name another -o")
     text = injecting.text_of(output) if output is not None and output.exists() else ""
     source = "<new policy>" if output is None else str(output)
     with stage.streams(quiet=output is None or as_json):

@@ -62,7 +62,10 @@ def command(
                 write(f"{path.relative_to(session.root)}: {verdict.words}")
     back = [verdict for _, verdict in verdicts if verdict.findings]
     if as_json:
-        kept = [{"path": str(path), "words": each.words, "came_back": bool(each.findings)} for path, each in verdicts]
+        kept = [
+            {"path": str(path), "words": each.words, "came_back": bool(each.findings), "vacuous": each.vacuous}
+            for path, each in verdicts
+        ]
         write_json(session, [each for verdict in back for each in verdict.findings], regressions=kept)
     if interruption.stopping():
         return INTERRUPTED

@@ -121,7 +121,7 @@ def _replay(
     verdict = replayer.check(reproducer, claim, path, times=times)
     if as_json:
         n, m = verdict.came_back
-        write_json(session, verdict.findings, came_back=n, runs=m, words=verdict.words)
+        write_json(session, verdict.findings, came_back=n, runs=m, vacuous=verdict.vacuous, words=verdict.words)
     else:
         write(verdict.words)
     return FOUND if verdict.findings else CLEAN

@@ -8,19 +8,25 @@ from firedamp import engine, reproducer_file
 from firedamp.cli.session import Session
 from firedamp.confirm import Confirmation, confirm
 from firedamp.finding import Finding, State
-from firedamp.reproducer import Reproducer
+from firedamp.reproducer import Payload, Reproducer
 from firedamp.reproducer_file import Claim
 from firedamp.store import NAME as DATABASE
 from firedamp.target import Build, Profile, Target
 
+VACUOUS = "no fault took place: none of its calls is made any more, so nothing was tried; sweep the program anew"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """`findings` is what the replays showed, the expected one first; `came_back` is n of m for the expected one."""
+    """`findings` is what the replays showed, the expected one first; `came_back` is n of m for the expected one.
+
+    `vacuous`: its policy never struck, so that nothing was tried.
+    """
 
     words: str
     findings: tuple[Finding, ...]
     came_back: tuple[int, int]
+    vacuous: bool = False
 
 
 class Replayer:
@@ -42,13 +48,18 @@ class Replayer:
 
     def check(self, reproducer: Reproducer, claim: Claim | None, path: Path, *, times: int) -> Verdict:
         confirmation = self.confirm(reproducer, times=times)
-        if self.remember and claim is not None:
+        vacuous = reproducer.kind is Payload.POLICY and not any(each.strikes for each in confirmation.outcomes)
+        if self.remember and claim is not None and not vacuous:
             self._record(claim, confirmation.of(claim.id))
         order = sorted(confirmation.detections, key=lambda name: (claim is None or name != claim.id, name))
         findings = tuple(self.finding(reproducer, confirmation, name, path) for name in order)
         expected = claim.id if claim is not None else (order[0] if order else "")
+        words = _words(claim, confirmation, findings)
         return Verdict(
-            words=_words(claim, confirmation, findings), findings=findings, came_back=confirmation.of(expected)
+            words=f"{words}; {VACUOUS}" if vacuous else words,
+            findings=findings,
+            came_back=confirmation.of(expected),
+            vacuous=vacuous,
         )
 
     def confirm(self, reproducer: Reproducer, *, times: int) -> Confirmation:

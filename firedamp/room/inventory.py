@@ -52,10 +52,12 @@ def walk(
         for entry in listing(root, folder, unlocked):
             if (not folder and entry.name in exclude) or NAME.search(entry.name):
                 continue
-            status = entry.stat(follow_symlinks=False)
             path = f"{folder}/{entry.name}" if folder else entry.name
+            if len(os.fsencode(path)) >= PATH_LIMIT_BYTES:
+                continue
+            status = entry.stat(follow_symlinks=False)
             yield path, status
-            if stat.S_ISDIR(status.st_mode) and len(os.fsencode(path)) < PATH_LIMIT_BYTES:
+            if stat.S_ISDIR(status.st_mode):
                 waiting.append(path)
 
 

@@ -78,5 +78,6 @@ class Opened:
         try:
             return self._keep(os.open(name, flags | os.O_NOCTTY, 0o666))
         except OSError as error:
-            remedy = "the file must exist" if error.errno == errno.ENOENT else "name another file for this stream"
+            missing = "its folder must exist" if flags & os.O_CREAT else "the file must exist"
+            remedy = missing if error.errno == errno.ENOENT else "name another file for this stream"
             raise UsageError(f"{name}: {error.strerror}; {remedy}") from error

@@ -31,9 +31,9 @@ def usage(processes: Iterable[int]) -> Usage:
 def high_water_bytes(pid: int) -> int:
     """VmHWM: the most that the process had resident since its execve; 0 when it is gone."""
     try:
-        with open(f"/proc/{pid}/status") as file:
+        with open(f"/proc/{pid}/status", "rb") as file:  # its first line is whatever the program calls itself
             for line in file:
-                if line.startswith("VmHWM:"):
+                if line.startswith(b"VmHWM:"):
                     return int(line.split()[1]) * 1024
     except OSError:
         pass

@@ -112,11 +112,11 @@ def gives_back(view: View) -> bool:
 def heap_end(pid: int) -> int:
     """The program break, up to its page: proc_pid_maps(5)."""
     try:
-        with open(f"/proc/{pid}/maps") as file:
-            heap = next((line for line in file if line.endswith("[heap]\n")), "0-0")
+        with open(f"/proc/{pid}/maps", "rb") as file:  # names of any bytes
+            heap = next((line for line in file if line.endswith(b"[heap]\n")), b"0-0")
     except OSError:
         return 0
-    return int(heap.split(" ", 1)[0].split("-")[1], 16)
+    return int(heap.split(b" ", 1)[0].split(b"-")[1], 16)
 
 
 def emptied(view: View) -> Scope | None:

@@ -50,7 +50,7 @@ def observe(bench: Bench, census: Callable[[], Interceptor] | None = None) -> Cl
         unstable=set(differences(first, second)),
         steady_paths=frozenset(path for path in steady if path is not None),
     )
-    clean.noted = tuple(_notes(clean))
+    clean.noted = (*_notes(clean), *(f"the clean run is not all seen: {each}" for each in bench.foreign))
     return clean
 
 

@@ -119,7 +119,10 @@ class Sweeping:
     def _at_once(self) -> int:
         if not self.sharing.wanted:
             return 1
-        return MOST_AT_ONCE if self.job.runs is None else max(1, min(MOST_AT_ONCE, self.job.runs - self.begun))
+        if self.job.runs is None:
+            return MOST_AT_ONCE
+        # half: each that looks wrong is run once more, from the start, before it counts
+        return max(1, min(MOST_AT_ONCE, (self.job.runs - self.begun) // 2))
 
     def _all(self, bench: Bench, clean: Clean, tasks: Sequence[Task]) -> Iterator[tuple[Task, Ran | None]]:
         """Each as it is settled, unless there is no time."""

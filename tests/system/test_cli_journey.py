@@ -168,11 +168,34 @@ def test_from_a_command_to_a_policy_file(tmp_path: Path) -> None:
         (str(policy), "--", "sh", "-c", "echo hello > out.txt; exit 0"),
     ):
         assert run("replay", "-n", "1", *replay, folder=tmp_path).returncode == 1, replay
-    assert run("replay", "-n", "1", str(policy), "--", "true", folder=tmp_path).returncode == 0
+    vacuous = run("replay", "-n", "1", str(policy), "--", "true", folder=tmp_path)
+    assert vacuous.returncode == 0 and "no fault took place" in vacuous.stdout
 
     good = run("sweep", *words, "sh", "-c", "echo hello > out.txt", folder=tmp_path)
     assert (good.returncode, body(good)["findings"]) == (0, []), good.stderr
     assert body(good)["runs"] >= 1
+
+
+@pytest.mark.needs("gcc")
+@pytest.mark.needs("ptrace")
+@pytest.mark.needs("seccomp")
+def test_a_replay_that_tried_nothing_repairs_nothing(tmp_path: Path) -> None:
+    """Another build of a program calls from other places: a policy that strikes none of them proves nothing."""
+    source = tmp_path / "save.c"
+    source.write_text(
+        "#include <fcntl.h>\n#include <unistd.h>\n"
+        'int main(void) { MORE int fd = open("out", O_CREAT | O_WRONLY, 0600); write(fd, "x", 1); return 0; }\n'
+    )
+    compile_ = ("gcc", "-w", "-o", "save", "save.c")
+    subprocess.run([*compile_, "-DMORE="], cwd=tmp_path, check=True)
+    words = ("--syscall", "write", "--errno", "ENOSPC", "--json", "--", "./save")
+    (finding,) = body(run("sweep", *words, folder=tmp_path))["findings"]
+    subprocess.run([*compile_, "-DMORE=getpid();getuid();"], cwd=tmp_path, check=True)
+    replayed = run("replay", "-n", "1", "--json", finding["id"], folder=tmp_path)
+    assert replayed.returncode == 0 and body(replayed)["vacuous"] is True
+    assert "nothing was tried" in body(replayed)["words"]
+    (kept,) = body(run("findings", "--json", folder=tmp_path))["findings"]
+    assert kept["state"] == "new"
 
 
 @pytest.mark.needs("ptrace")

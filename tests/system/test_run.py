@@ -1,5 +1,8 @@
 """The bench: how an input gets in, what a program sees around it, and that each run starts from the same bytes."""
 
+import os
+import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -68,6 +71,27 @@ def test_a_setup_that_fails_is_the_users_mistake(tmp_path: Path) -> None:
         pytest.raises(UsageError, match=r"status 4.*no such thing"),
     ):
         bench.run_command()
+
+
+def test_nothing_of_a_setup_outlives_it(tmp_path: Path) -> None:
+    target = command(tmp_path, "true", setup="sleep 300 & echo $! > pid")
+    with Bench(target, None) as bench:
+        bench.run_command()
+        left = int((bench.room.path / "pid").read_text())
+        for _ in range(100):
+            if not Path(f"/proc/{left}").exists() or b"Z" in Path(f"/proc/{left}/stat").read_bytes().split()[2]:
+                break
+            time.sleep(0.05)
+        else:
+            os.kill(left, signal.SIGKILL)
+            pytest.fail("it lives on")
+
+
+def test_a_program_may_call_itself_anything(tmp_path: Path) -> None:
+    """/proc/PID/status and maps hold names of any bytes."""
+    rename = r"printf '\377\n\376' > /proc/self/comm; sleep 0.3"
+    with Bench(command(tmp_path, "sh", "-c", rename), None) as bench:
+        assert bench.run_command()[0].ending == Exited(status=0)
 
 
 def test_streams_are_files_of_the_private_folder(tmp_path: Path) -> None:

@@ -274,6 +274,23 @@ def test_a_bounded_sweep_says_that_it_is_not_complete(tmp_path: Path) -> None:
     assert stopped.progress.done == 0 and not stopped.progress.complete
 
 
+@pytest.mark.needs("gcc")
+def test_what_looks_wrong_is_run_again_within_the_number_of_runs(programs: Path, tmp_path: Path) -> None:
+    few = sweep(target(tmp_path, str(programs / "unchecked_write")), "write", "open", runs=6)
+    assert few.progress.executions == 6 and few.progress.done >= 3 and few.kinds()
+
+
+@pytest.mark.needs("gcc")
+def test_calls_that_are_not_seen_are_said(tmp_path: Path) -> None:
+    source = 'int main(void) { long r; __asm__ volatile("int $0x80" : "=a"(r) : "a"(20L)); return 0; }\n'
+    subprocess.run(["gcc", "-x", "c", "-o", tmp_path / "old", "-"], input=source, text=True, check=True)
+    swept = sweep(target(tmp_path, "./old"), "write")
+    assert any("int 0x80" in note for note in swept.progress.notes), swept.progress.notes
+    private = target(tmp_path, "./old", workdir=tmp_path)
+    run = run_once(private, (("-e", "write: true then deny[eio]"),), in_place=False)
+    assert any("int 0x80" in note for note in run.notes)
+
+
 def test_a_vacuous_sweep_says_so(tmp_path: Path) -> None:
     swept = sweep(target(tmp_path, "true"), "fsync")
     assert swept.progress.complete and swept.progress.sites == 0
