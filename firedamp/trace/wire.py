@@ -3,13 +3,18 @@
 Both ends are ours and run as the same user, so unpickling what the other side sent is safe.
 """
 
+import copyreg
+import io
 import pickle
 import socket
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from operator import attrgetter
+from typing import Any
 
+from firedamp.outcome import Frame
 from firedamp.trace.protocol import Execution, Interceptor, Left, Snapshot, Snapshots, Trace
 
 _LENGTH = struct.Struct("=Q")
@@ -47,8 +52,29 @@ class Failed:
 Answer = Trace | Snapshot | Left | Failed  # a Snapshot wants a Verdict, and is not the last answer
 
 
+_FRAME_FIELDS = tuple(each.name for each in fields(Frame))
+_values = attrgetter(*_FRAME_FIELDS)
+
+
+@lru_cache(maxsize=1 << 14)
+def _frame(*values: Any) -> Frame:
+    """The frames of a run were nearly all in runs before it, and are most of what comes back."""
+    return Frame(**dict(zip(_FRAME_FIELDS, values, strict=True)))
+
+
+_reducers = copyreg.dispatch_table | {Frame: lambda frame: (_frame, _values(frame))}
+
+
+def encode(value: object) -> bytes:
+    buffer = io.BytesIO()
+    pickler = pickle.Pickler(buffer, pickle.HIGHEST_PROTOCOL)
+    pickler.dispatch_table = _reducers
+    pickler.dump(value)
+    return buffer.getvalue()
+
+
 def send(connection: socket.socket, value: object, descriptors: Sequence[int] = ()) -> None:
-    body = pickle.dumps(value, pickle.HIGHEST_PROTOCOL)
+    body = encode(value)
     frame = _LENGTH.pack(len(body)) + body
     if descriptors:
         sent = socket.send_fds(connection, [frame], descriptors)
