@@ -172,7 +172,7 @@ class _SweepTable(_Execution):
     errno: Errnos = []
     syscall: Words = []
     startup: bool = False
-    malloc: bool = False
+    malloc: bool | None = None
     pairs: bool = False
     recovery: bool = False
     budget_s: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=False)] | None = None

@@ -18,7 +18,7 @@ class Sweep:
     errnos: tuple[str, ...] = ()
     syscalls: tuple[str, ...] = ()
     startup: bool = False
-    malloc: bool = False
+    malloc: bool | None = None
     pairs: bool = False
     recovery: bool = False
     budget_s: float | None = None

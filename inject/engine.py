@@ -3,7 +3,7 @@
 Job.options: `errnos` and `syscalls` (tuples of names; empty: all; a system call may be a family or a %class), `startup`
 (bool: also strike while the dynamic loader works, before the program's first instruction), `resume` (bool: what an
 earlier sweep of the same command ran is not run again), `pairs` (bool: a second fault in what the program does after a
-first that it handles), `malloc` (bool: memory as well, wherever it is allocated).
+first that it handles), `malloc` (bool: memory as well, wherever it is allocated; by default where that is cheap).
 """
 
 import os
@@ -111,7 +111,7 @@ def _plan(bench: Bench, clean: Clean, selection: Selection) -> tuple[Plan, tuple
     script = program if program is not None and is_script(program) else None
     folder = str(bench.room.path)
     calls = _of_hits(clean.report.hits, folder, clean, selection, program, script=script is not None)
-    asked, note = allocations(bench, clean, selection, script=script, others=len(calls.faults))
+    asked, note = allocations(bench, clean, selection, program=program, script=script, others=len(calls.faults))
     made = Plan(faults=(*calls.faults, *asked.faults), sites=calls.sites + asked.sites, skips=calls.skips + asked.skips)
     return made, () if note is None else (note,)
 
@@ -179,8 +179,13 @@ def _selection(job: Job) -> Selection:
         errnos=frozenset(word.upper() for word in errnos),
         syscalls=chosen,
         startup=job.options.get("startup") is True,
-        allocations=job.options.get("malloc") is True,
+        allocations=_wish(job, "malloc"),
     )
+
+
+def _wish(job: Job, key: str) -> bool | None:
+    value = job.options.get(key)
+    return value if isinstance(value, bool) else None
 
 
 def _words(job: Job, key: str) -> tuple[str, ...]:

@@ -20,7 +20,12 @@ from firedamp.cli import options
 )
 @click.option("--syscall", "syscalls", multiple=True, metavar="NAME", help="Only this system call; may be repeated.")
 @click.option("--startup", is_flag=True, help="Also while the dynamic loader, or a script's interpreter, starts up.")
-@click.option("--malloc", "allocations", is_flag=True, help="Also each place that allocates memory.")
+@click.option(
+    "--malloc/--no-malloc",
+    "allocations",
+    default=None,
+    help="Each place that allocates memory; by default the program's own calls of malloc, where that is cheap.",
+)
 @click.option(
     "--budget",
     "--time",
@@ -51,7 +56,7 @@ def command(
     errnos: tuple[str, ...],
     syscalls: tuple[str, ...],
     startup: bool,
-    allocations: bool,
+    allocations: bool | None,
     time_s: float | None,
     pairs: bool,
     recovery: bool,
@@ -98,7 +103,7 @@ def command(
                 "errnos": sweep.errnos,
                 "syscalls": sweep.syscalls,
                 "startup": startup or sweep.startup,
-                "malloc": allocations or sweep.malloc,
+                "malloc": sweep.malloc if allocations is None else allocations,
                 "pairs": pairs or sweep.pairs,
                 "resume": resume,
                 "snapshots": snapshots,

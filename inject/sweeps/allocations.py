@@ -2,6 +2,9 @@
 
 A site is a call stack from malloc outwards. As of system calls, its first, second and last allocation stand for all;
 each fails once, and each is the first of all those that fail from there on.
+
+A sweep that was not asked makes only those fail that the program asks for with its own hands, once each, and only where
+that is cheap: some libraries lose output without a word when they have no memory, which no caller can mend.
 """
 
 from collections import Counter
@@ -11,8 +14,10 @@ from itertools import accumulate
 from typing import Final
 
 from firedamp.errors import UsageError
+from firedamp.guards.place import bare_name, module_name
 from firedamp.outcome import Frame, Killed
 from firedamp.run import Bench
+from firedamp.symbols import resolve_frame
 from firedamp.trace.protocol import PROCEED, Action, Call
 from inject.decide.allocation import Allocations, tuned
 from inject.decide.attributes import View
@@ -30,7 +35,14 @@ LARGEST_WINDOW: Final = 65_535  # of `when`
 RUN: Final = 50
 PATIENCE: Final = RUN
 LEAST_PATIENCE: Final = 20_000
+# Unasked: what the other faults cost, or a second or two; of programs that ask for memory more often, nothing.
+LEAST_UNASKED: Final = 2_000
+MOST_UNASKED: Final = 4_000
+UNASKED_S: Final = 10.0
+COPIERS: Final = frozenset({"strdup", "strndup", "wcsdup", "asprintf", "vasprintf", "vasprintf_internal"})
 UNTRIED: Final = "allocations are not made to fail"
+TOO_LONG: Final = "there are more of them than a sweep tries that is not asked to (--malloc)"
+WAITING: Final = "allocations that wait for --malloc"
 TOO_MANY: Final = "allocations that would take longer than all other faults (--syscall malloc)"
 
 
@@ -38,8 +50,9 @@ class AllocationCensus:
     """An Interceptor. `script`: the file that an interpreter runs; what it allocates before it opens that is its own
     start-up."""
 
-    def __init__(self, script: str | None = None) -> None:
+    def __init__(self, script: str | None = None, most: int = MOST_HITS) -> None:
         self.script = script
+        self.most = most
         self.allocations = Allocations()
         self.hits: list[Hit] = []
         self.sites: dict[tuple[Frame, ...], str] = {}
@@ -65,11 +78,11 @@ class AllocationCensus:
         return Report(hits=tuple(self.hits), stacks=stacks, dropped=self.dropped)
 
     def _count(self, call: Call) -> None:
+        if len(self.hits) >= self.most:
+            self.dropped += 1
+            return
         allocation = self.allocations.find(call)
         if allocation is None or not allocation.begins:
-            return
-        if len(self.hits) >= MOST_HITS:
-            self.dropped += 1
             return
         site = self.sites.get(allocation.stack)
         if site is None:
@@ -89,13 +102,13 @@ class AllocationCensus:
         )
 
 
-def observe_allocations(bench: Bench, clean: Clean, script: str | None = None) -> Report:
+def observe_allocations(bench: Bench, clean: Clean, script: str | None = None, most: int = MOST_HITS) -> Report:
     """Two clean runs in the environment that makes each allocation a call; with what `clean` shows of other calls they
     are kept there. UsageError as `observe`."""
     before = bench.variables
     bench.variables = tuned(bench.environment())
     try:
-        tuned_clean = observe(bench, lambda: AllocationCensus(script))
+        tuned_clean = observe(bench, lambda: AllocationCensus(script, most))
     finally:
         bench.variables = before
     report = tuned_clean.report
@@ -112,29 +125,80 @@ def beside(bench: Bench, clean: Clean) -> Clean:
 
 
 def allocations(
-    bench: Bench, clean: Clean, selection: Selection, *, script: str | None, others: int
+    bench: Bench, clean: Clean, selection: Selection, *, program: str | None, script: str | None, others: int
 ) -> tuple[Plan, str | None]:
     """What to try besides `others`, the faults of system calls; and why nothing, if a person should know.
     Sets clean.allocating."""
-    asked = selection.allocations or ALLOCATION in selection.syscalls
-    if not asked or (selection.errnos and ERRNO not in selection.errnos):
+    if selection.errnos and ERRNO not in selection.errnos:
         return Plan(), None
+    if selection.allocations or ALLOCATION in selection.syscalls:
+        return _asked(bench, clean, selection, script, others)
+    if selection.allocations is False or selection.syscalls or script is not None or program is None:
+        return Plan(), None
+    return _unasked(bench, clean, program, others)
+
+
+def _asked(
+    bench: Bench, clean: Clean, selection: Selection, script: str | None, others: int
+) -> tuple[Plan, str | None]:
     try:
         report = observe_allocations(bench, clean, script)
     except UsageError:
         limit_s = bench.target.limits.wall_s
         return Plan(), f"{UNTRIED}: with each one on its own the program takes longer than {limit_s:g} s (--timeout)"
-    apart = beside(bench, clean)
-    if isinstance(apart.outcome.ending, Killed) and clean.outcome.ending != apart.outcome.ending:
-        died = f"is killed by signal {int(apart.outcome.ending.signal)}: it may use memory that it freed or never had"
-        return Plan(), f"{UNTRIED}: with each one on its own the program {died}"
-    unlike = differences(clean.outcome, apart.outcome) - clean.unstable - apart.unstable
-    if unlike or clean.outcome.ending != apart.outcome.ending:
-        return Plan(), f"{UNTRIED}: with each one on its own {', '.join(sorted(unlike)) or 'the ending'} is another"
+    if (change := _change(clean, beside(bench, clean))) is not None:
+        return Plan(), f"{UNTRIED}: with each one on its own {change}"
     if not report.hits:
         return Plan(), f"{UNTRIED}: the program has none by glibc's shared library"
     patience = None if ALLOCATION in selection.syscalls else max(LEAST_PATIENCE, others * PATIENCE)
     return plan(report.hits, report.stacks, selection, patience), None
+
+
+def _unasked(bench: Bench, clean: Clean, program: str, others: int) -> tuple[Plan, str | None]:
+    target = bench.target
+    bench.target = replace(target, limits=replace(target.limits, wall_s=min(target.limits.wall_s, UNASKED_S)))
+    try:
+        report = observe_allocations(bench, clean, most=MOST_UNASKED)
+    except UsageError:
+        return Plan(), f"{UNTRIED}: {TOO_LONG}"
+    finally:
+        bench.target = target
+    if report.dropped:
+        return Plan(), f"{UNTRIED}: {TOO_LONG}"
+    if (change := _change(clean, beside(bench, clean))) is not None:
+        return Plan(), f"{UNTRIED}: with each one on its own {change}"
+    whole = plan(report.hits, report.stacks, Selection())
+    by_hand = tuple(
+        fault for fault in whole.faults if not fault.lasting and is_by_hand(report.stacks[fault.hit.site], program)
+    )
+    moments = {(hit.site, hit.nth): at for at, hit in enumerate(report.hits)}
+    costs = accumulate(RUN + moments[fault.hit.site, fault.hit.nth] for fault in by_hand)
+    most = max(LEAST_UNASKED, others * PATIENCE)
+    made = tuple(fault for fault, cost in zip(by_hand, costs, strict=True) if cost <= most)
+    waiting = len(whole.faults) - len(made)
+    sites = len({fault.hit.site for fault in made})
+    return Plan(faults=made, sites=sites, skips=Counter({WAITING: waiting} if waiting else {})), None
+
+
+def is_by_hand(stack: tuple[Frame, ...], program: str) -> bool:
+    """Does the program (none that it starts) call the allocator itself, or what copies a string into a new block?"""
+    for frame in stack[1:]:
+        if frame.own:
+            return frame.module == program or ".so" in module_name(frame)
+        if bare_name(resolve_frame(frame)).lstrip("_") not in COPIERS:
+            return False
+    return False
+
+
+def _change(clean: Clean, apart: Clean) -> str | None:
+    """What the environment that makes each allocation a call does to the program by itself."""
+    if isinstance(apart.outcome.ending, Killed) and clean.outcome.ending != apart.outcome.ending:
+        number = int(apart.outcome.ending.signal)
+        return f"the program is killed by signal {number}: it may use memory that it freed or never had"
+    unlike = differences(clean.outcome, apart.outcome) - clean.unstable - apart.unstable
+    if unlike or clean.outcome.ending != apart.outcome.ending:
+        return f"{', '.join(sorted(unlike)) or 'the ending'} is another"
+    return None
 
 
 def plan(

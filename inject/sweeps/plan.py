@@ -66,7 +66,7 @@ class Selection:
     errnos: frozenset[str] = frozenset()
     syscalls: frozenset[str] = frozenset()
     startup: bool = False  # also the loader's work, and the reading of a script by its interpreter
-    allocations: bool = False  # also each site of malloc(3)
+    allocations: bool | None = None  # also each site of malloc(3); None: the cheap ones
 
     def wants(self, syscall: str) -> bool:
         return not self.syscalls or syscall in self.syscalls

@@ -52,7 +52,7 @@ def sweep(
     *syscalls: str,
     errnos: tuple[str, ...] = (),
     workers: int = 1,
-    malloc: bool = False,
+    malloc: bool | None = False,
     **facts: object,
 ) -> Swept:
     swept = Swept()
@@ -182,6 +182,14 @@ def test_memory_is_tried_when_it_is_asked_for(programs: Path, tmp_path: Path) ->
     struck = [attempt.outcome.strikes[0].syscall for attempt in both.attempts]
     assert struck.index("malloc") > 0 and set(struck[struck.index("malloc") :]) == {"malloc"}  # after all others
     assert not sweep(command).kinds()  # the heap has room: no system call is made for it
+
+
+def test_what_a_program_allocates_itself_is_tried_unasked(programs: Path, tmp_path: Path) -> None:
+    bad = sweep(target(tmp_path, str(programs / "unchecked_small_malloc")), malloc=None)
+    assert bad.kinds() == {"segv-null"} and bad.progress.complete, (bad.progress.notes, bad.progress.skips)
+    good = sweep(target(tmp_path, str(programs / "unchecked_small_malloc.fixed")), malloc=None)
+    assert good.kinds() == set() and "malloc" in {attempt.outcome.strikes[0].syscall for attempt in good.attempts}
+    assert good.progress.skips["allocations that wait for --malloc"] > 0  # from there on, above all
 
 
 @pytest.mark.parametrize(
