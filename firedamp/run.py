@@ -57,6 +57,8 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 def resolve_outcome(outcome: Outcome) -> Outcome:
     """Raw frames get function, file and line; `own` is taken from the runtimes' frames."""
+    if not (outcome.fatals or outcome.exit_stack or outcome.stall_stack):
+        return outcome
     return replace(
         outcome,
         fatals=tuple(_resolve_fatal(fatal) for fatal in outcome.fatals),

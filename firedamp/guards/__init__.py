@@ -64,8 +64,24 @@ ORACLES: tuple[Guard, ...] = (
 GUARDS: tuple[Guard, ...] = CRASH_GUARDS + ORACLES
 
 
+# The engine, the journal and the campaign ask about one run after each other. By identity: kept alive here, they differ.
+_judged: dict[int, tuple[Outcome, tuple[Detection, ...]]] = {}
+MOST_JUDGED = 16  # as many as there are workers
+
+
 def judge(outcome: Outcome) -> tuple[Detection, ...]:
     """What is wrong with this run; empty when nothing is. A crash gives one detection."""
+    known = _judged.get(id(outcome))
+    if known is not None and known[0] is outcome:
+        return known[1]
+    if len(_judged) >= MOST_JUDGED:
+        _judged.clear()
+    found = _judge(outcome)
+    _judged[id(outcome)] = outcome, found
+    return found
+
+
+def _judge(outcome: Outcome) -> tuple[Detection, ...]:
     for guard in CRASH_GUARDS:
         if said := guard.judge(outcome):
             return tuple(map(as_hint, said)) if is_the_runtimes(outcome) else said
