@@ -106,6 +106,7 @@ class Held:
     path: str | None
     opened: tuple[Frame, ...]  # the stack of the call that made it
     closed: tuple[Frame, ...]  # of the call that closes it in the clean run
+    meanwhile: tuple[tuple[Frame, ...], ...] = ()  # of calls of the clean run between the two, each site once
     again: bool = False  # the same place made another one meanwhile: the program went on
     jumps: bool = False  # the program may leave functions by longjmp(3) or by an exception
 

@@ -133,7 +133,8 @@ def named(after: Aftermath | None) -> Aftermath | None:
 def _named(held: Held) -> Held:
     opened = resolve_stack(held.opened)
     jumps = any(may_jump(frame.module) for frame in opened if frame.own)
-    return replace(held, opened=opened, closed=resolve_stack(held.closed), jumps=jumps)
+    meanwhile = tuple(resolve_stack(stack) for stack in held.meanwhile)
+    return replace(held, opened=opened, closed=resolve_stack(held.closed), meanwhile=meanwhile, jumps=jumps)
 
 
 @lru_cache(maxsize=64)

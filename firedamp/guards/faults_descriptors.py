@@ -53,14 +53,17 @@ def owner_gone(held: Held, strike: tuple[Frame, ...], exit_stack: tuple[Frame, .
     """The function that has returned, though the fault struck inside it and it should have closed the descriptor.
 
     A hint where the clean run closes it further out: then it may have been handed over to somebody who still knows it.
-    And where the program may have jumped out of the function to its end (shells, interpreters).
+    And where the program may have jumped out of the function to its end (shells, interpreters), or where the clean run,
+    too, returns from it before another call of it closes the descriptor.
     """
     inside, owner = joint(held.opened, strike), joint(held.opened, held.closed)
     if inside is None or (owner is not None and owner > inside):
         return None
     for depth, standing in ((owner, Standing.FINDING), (inside, Standing.HINT)):
         if depth is not None and _has_returned(held.opened, depth, exit_stack):
-            return function_name(held.opened[-1 - depth]), Standing.HINT if held.jumps else standing
+            shared = (joint(held.opened, each) for each in held.meanwhile)
+            kept = any(each is not None and each < depth for each in shared)
+            return function_name(held.opened[-1 - depth]), Standing.HINT if held.jumps or kept else standing
     return None
 
 

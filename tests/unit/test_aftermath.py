@@ -75,6 +75,13 @@ def test_who_opens_and_closes_and_returns_without_closing_leaks() -> None:
     assert "descriptor 3 (in) is open at exit, and copy() has returned" in detection.message
 
 
+def test_who_keeps_a_descriptor_for_its_next_call_has_not_leaked_it() -> None:
+    within = stack(("main", 0x10), ("copy", 0x30), ("fill", 0x8))
+    between = stack(("main", 0x30), ("show", 0x8))  # the clean run has returned from copy() by then
+    assert leak(replace(HELD, meanwhile=(within,))) == FD_LEAK
+    assert leak(replace(HELD, meanwhile=(within, between))) == [("fd-leak", Standing.HINT)]
+
+
 def test_who_exits_may_leave_its_descriptors_to_the_kernel() -> None:
     assert leak(exit_stack=stack(("main", 0x10), ("copy", 0x44), ("die", 0x8))) == []
     assert leak(exit_stack=()) == []  # it was killed, or other threads were alive
