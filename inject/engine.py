@@ -60,7 +60,7 @@ class FaultEngine:
             journal = stack.enter_context(_journal(job, bench))
             todo = schedule(made.faults, made.skips, journal.tried, _pairing(job, clean))
             todo.take_over(journal.find)
-            _begin(progress, made, todo, selection, journal)
+            _begin(progress, made, todo, clean, selection, journal)
             sweeping = Sweeping(
                 job=job,
                 progress=progress,
@@ -203,7 +203,9 @@ def _journal(job: Job, bench: Bench) -> Journal:
     )
 
 
-def _begin(progress: Progress, plan: Plan, todo: Schedule, selection: Selection, journal: Journal) -> None:
+def _begin(
+    progress: Progress, plan: Plan, todo: Schedule, clean: Clean, selection: Selection, journal: Journal
+) -> None:
     progress.sites = plan.sites
     progress.kinds = len({fault.name for fault in plan.faults})
     progress.planned = todo.planned
@@ -213,5 +215,11 @@ def _begin(progress: Progress, plan: Plan, todo: Schedule, selection: Selection,
     if journal.note:
         progress.notes.append(f"the sweep {journal.note}")
     if not plan.faults:
-        narrowed = "; --errno and --syscall leave nothing" if selection.errnos or selection.syscalls else ""
-        progress.notes.append(f"no site was reached after the start-up: nothing could be made to fail{narrowed}")
+        progress.notes.append(_nothing(clean, selection))
+
+
+def _nothing(clean: Clean, selection: Selection) -> str:
+    calls = sorted({hit.syscall for hit in clean.report.hits if not hit.startup})
+    if not calls or not (selection.errnos or selection.syscalls):
+        return "no site was reached after the start-up: nothing could be made to fail"
+    return f"nothing could be made to fail: --errno and --syscall leave nothing of {', '.join(calls)}"

@@ -210,6 +210,8 @@ def test_a_named_sweep_and_its_filters(tmp_path: Path) -> None:
     more = run("sweep", "copy", "--syscall", "openat", "--startup", "--runs", "3", "--json", folder=tmp_path)
     assert "start-up of the dynamic loader" not in json.loads(more.stdout)["skips"]
     assert run("sweep", "copi", folder=tmp_path).returncode == 2
+    none = run("sweep", "copy", "--syscall", "fsync", folder=tmp_path)
+    assert "--errno and --syscall leave nothing of " in none.stderr and "openat" in none.stderr
 
 
 @pytest.mark.needs("ptrace")
