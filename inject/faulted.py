@@ -8,6 +8,7 @@ from typing import Final
 
 from firedamp import guards
 from firedamp.finding import Standing
+from firedamp.guards.faults_effect import decisive
 from firedamp.guards.faults_message import misnamed
 from firedamp.outcome import Aftermath, Held, Outcome, Stall, TimedOut
 from firedamp.run import Bench, resolve_stack
@@ -102,9 +103,10 @@ def _hurried(bench: Bench, policy: Policy) -> tuple[Outcome, DecisionReport]:
 
 
 def beside(clean: Clean, outcome: Outcome, report: DecisionReport) -> Outcome:
+    named_after = decisive(report.strikes) if report.strikes else None
     strikes = tuple(
-        # The first one is what a finding is about; a program that retries for ever makes thousands.
-        replace(strike, stack=resolve_stack(strike.stack)) if index == 0 else strike
+        # What a finding is about; a program that retries for ever makes thousands of others.
+        replace(strike, stack=resolve_stack(strike.stack)) if index == 0 or strike is named_after else strike
         for index, strike in enumerate(report.strikes)
     )
     return replace(

@@ -9,6 +9,7 @@ from firedamp.guards.faults_effect import (
     Loss,
     changed_by_clean_run,
     check_failed,
+    decisive,
     evidence,
     fault_frame,
     fault_name,
@@ -73,18 +74,18 @@ def _detection(outcome: Outcome, losses: tuple[Loss, ...], standing: Standing) -
         kind="swallowed-error" if message else "silent-success",
         cwe=391 if message else 252,  # unchecked error condition; unchecked return value
         severity=Severity.MEDIUM if message else Severity.HIGH,
-        place=fault_place(outcome.strikes[0]),
-        frame=fault_frame(outcome.strikes[0]),
+        place=fault_place(decisive(outcome.strikes)),
+        frame=fault_frame(decisive(outcome.strikes)),
         standing=standing,
         message=f"{fault_name(outcome)}: exit {outcome.ending.status} and {quiet}, but {', '.join(what)}",
         evidence=evidence(outcome, *(loss.text for loss in losses)),
-        stack=outcome.strikes[0].stack,
+        stack=decisive(outcome.strikes).stack,
     )
 
 
 def _hint(outcome: Outcome) -> tuple[Detection, ...]:
     """close(2) and fsync(2) tell of earlier writes that failed: of what the program wrote, that must not be ignored."""
-    strike = outcome.strikes[0]
+    strike = decisive(outcome.strikes)
     if strike.syscall not in COMMITS or said(outcome) or strike.path is None or not _written(outcome, strike.path):
         return ()
     name = shown_path(strike.path, outcome.scene)

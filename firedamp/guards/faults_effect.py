@@ -143,6 +143,16 @@ def fault_place(strike: Strike) -> tuple[str, ...]:
     return (family(strike.syscall), *(outermost or (strike.site,)))
 
 
+def decisive(strikes: tuple[Strike, ...]) -> Strike:
+    """The one that a finding is about. Of several faults that strike once each the program handled all but the last;
+    what one lack of memory or one full disk does is a single fault, and begins with its first strike."""
+    first, last = strikes[0], strikes[-1]
+    rules = {strike.rule for strike in strikes}
+    if len(rules) < len(strikes) or first.effect == "partial":
+        return first
+    return first if family(first.syscall) == family(last.syscall) == "memory" else last
+
+
 def fault_frame(strike: Strike) -> Frame | None:
     return innermost_own(strike.stack)
 
@@ -169,7 +179,7 @@ def shown_path(path: str, scene: Scene) -> str:
 
 
 def evidence(outcome: Outcome, *facts: str) -> tuple[str, ...]:
-    strike = outcome.strikes[0]
+    strike = decisive(outcome.strikes)
     on = f" on {shown_path(strike.path, outcome.scene)}" if strike.path else ""
     struck = f"{fault_name(outcome)} at hit {strike.nth} of site {strike.site}{on}"
     return (*facts, struck)

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from firedamp.finding import Detection, Severity
-from firedamp.guards.faults_effect import evidence, fault_frame, fault_name, fault_place
+from firedamp.guards.faults_effect import decisive, evidence, fault_frame, fault_name, fault_place
 from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.place import function_name, innermost_own, where
 from firedamp.outcome import Outcome, Stall, TimedOut
@@ -24,7 +24,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
         return ()  # it never ends: no doing of the fault's
     how = stall(outcome, outcome.ending)
     kind, cwe = KINDS[how]
-    strike = outcome.strikes[0]
+    strike = decisive(outcome.strikes)
     ends = "; the clean run ends" if outcome.baseline is not None else ""
     stuck = innermost_own(outcome.stall_stack)
     if how is Stall.LIVELOCK:

@@ -9,7 +9,7 @@ import os
 from errno import errorcode
 
 from firedamp.finding import Detection, Severity, Standing
-from firedamp.guards.faults_effect import evidence, fault_frame, fault_name, fault_place, new_lines
+from firedamp.guards.faults_effect import decisive, evidence, fault_frame, fault_name, fault_place, new_lines
 from firedamp.guards.faults_touch import ESSENTIAL, STREAM, touches
 from firedamp.guards.guard import Armed, Guard
 from firedamp.outcome import Exited, Outcome
@@ -54,7 +54,7 @@ def _is_mute(outcome: Outcome, clean: Outcome) -> bool:
 
 
 def _hint(outcome: Outcome, kind: str, cwe: int, text: str) -> Detection:
-    strike = outcome.strikes[0]
+    strike = decisive(outcome.strikes)
     name = fault_name(outcome)
     return Detection(
         guard=GUARD.name,

@@ -8,6 +8,7 @@ from firedamp.finding import Detection, Severity, Standing
 from firedamp.guards.faults_effect import (
     Loss,
     check_failed,
+    decisive,
     differs,
     evidence,
     fault_frame,
@@ -38,7 +39,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
 def _detection(outcome: Outcome, between: tuple[Loss, ...]) -> Detection:
     """Of failures that are reported the one cause is who gave the old content up; of others it is the silence, too."""
     reported = isinstance(outcome.ending, Killed) or bool(said(outcome))
-    strike = outcome.strikes[0]
+    strike = decisive(outcome.strikes)
     culprit = _culprit(outcome, between) if reported else ()
     frame = innermost_own(culprit) or fault_frame(strike)
     facts = [", ".join(loss.text for loss in between[:3])]

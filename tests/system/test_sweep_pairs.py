@@ -46,6 +46,8 @@ def test_what_fails_in_a_handler_is_found_by_a_pair_alone(tmp_path: Path) -> Non
     progress, summary = sweep(tmp_path / "pairs", program, pairs=True)
     (finding,) = summary.findings
     assert finding.detection.kind == "silent-success" and finding.confirmed == (3, 3)
+    frame = finding.detection.frame
+    assert frame is not None and frame.line == 24  # the write, not the rename that was handled
     policy = Path(finding.reproducer).read_text()
     assert [rule.syscall for rule in parse(policy).rules] == ["rename", "write"]
     assert "# rename fails with" in policy and "# write fails with ENOSPC" in policy

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from firedamp.guards import GUARDS, judge, unarmed
+from firedamp.guards.faults_effect import decisive
 from firedamp.guards.place import function_name, own_frames, place
 from firedamp.outcome import (
     Access,
@@ -217,6 +218,21 @@ def test_limits() -> None:
     under_faults = replace(late, strikes=(Strike(rule=0, syscall="read", pid=1, site="a", nth=1),))
     assert "timeout" not in kinds(under_faults)  # the oracle of faults says what the stall means
     assert kinds(Outcome(ending=OutOfMemory(resident_bytes=1 << 30))) == ["oom"]
+
+
+def test_of_faults_that_strike_once_each_the_last_is_decisive() -> None:
+    rename, write, brk, mmap, short = (
+        Strike(rule=rule, syscall=syscall, pid=1, site=syscall, nth=1, effect=effect)
+        for rule, syscall, effect in (
+            *((0, "rename", "suppress"), (1, "write", "suppress")),
+            *((0, "brk", "suppress"), (1, "mmap", "suppress"), (0, "write", "partial")),
+        )
+    )
+    assert decisive((rename,)) is rename
+    assert decisive((rename, write)) is write
+    assert decisive((rename, write, write)) is rename  # it lasts: the disk was full from the first on
+    assert decisive((brk, mmap)) is brk  # one lack of memory
+    assert decisive((short, write)) is short  # what a full disk could not take
 
 
 def test_exit_counts_inside_a_harness_alone() -> None:
