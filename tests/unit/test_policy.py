@@ -1,5 +1,6 @@
 """The policy language as text: what it accepts, and that printing is the inverse of parsing."""
 
+import re
 from contextlib import suppress
 from pathlib import Path
 
@@ -171,6 +172,18 @@ def test_a_strace_name_is_one_call_and_a_rule_s_name_a_family() -> None:
 def test_what_may_surprise_is_noted(text: str, notes: list[str]) -> None:
     found = [str(note) for note in lint(check(parse(text)))]
     assert len(found) == len(notes) and all(map(str.startswith, found, notes)), found
+
+
+def test_what_the_documents_show_can_be_carried_out() -> None:
+    root = Path(__file__).parents[2]
+    texts = [(root / name).read_text() for name in ("README.md", "docs/policies.md", "docs/sweeps.md")]
+    texts.append((root / "firedamp" / "cli" / "inject.py").read_text())
+    blocks = re.findall(r"^```\n(.*?)^```", (root / "docs" / "policies.md").read_text(), re.DOTALL | re.MULTILINE)
+    policies = [block for block in blocks if not block.startswith("firedamp ")]
+    rules = [rule for text in texts for rule in re.findall(r" -e (?:'([^']+)'|(inject=\w\S+))", text)]
+    assert len(policies) >= 2 and len(rules) >= 4
+    for each in (*policies, *map("".join, rules)):
+        check(parse(each))
 
 
 def test_a_choice_may_lie_in_two_parts() -> None:
