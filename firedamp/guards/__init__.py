@@ -64,7 +64,7 @@ ORACLES: tuple[Guard, ...] = (
 GUARDS: tuple[Guard, ...] = CRASH_GUARDS + ORACLES
 
 
-# The engine, the journal and the campaign ask about one run after each other. By identity: kept alive here, they differ.
+# The engine, the journal and the campaign ask about one run after each other. By identity: kept alive, they differ.
 _judged: dict[int, tuple[Outcome, tuple[Detection, ...]]] = {}
 MOST_JUDGED = 16  # as many as there are workers
 

@@ -180,7 +180,7 @@ def test_what_the_documents_show_can_be_carried_out() -> None:
     texts.append((root / "firedamp" / "cli" / "inject.py").read_text())
     blocks = re.findall(r"^```\n(.*?)^```", (root / "docs" / "policies.md").read_text(), re.DOTALL | re.MULTILINE)
     policies = [block for block in blocks if not block.startswith("firedamp ")]
-    rules = [rule for text in texts for rule in re.findall(r" -e (?:'([^']+)'|(inject=\w\S+))", text)]
+    rules = [rule for text in texts for rule in re.findall(r" -e (?:'([^']+)'|(inject=\w[\w:=@+.]+))", text)]
     assert len(policies) >= 2 and len(rules) >= 4
     for each in (*policies, *map("".join, rules)):
         check(parse(each))
