@@ -18,6 +18,10 @@ class SingleRun:
     policy: str
     notes: tuple[str, ...] = ()
     log: tuple[str, ...] = ()
+    denied: int = 0  # calls that no rule permitted
+    slipped: int = (
+        0  # calls whose names another thread changed while they were being checked: nobody knows what they did
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,12 +1,14 @@
 """A policy from observed behaviour (systrace -A): what a run does and the policy does not permit yet becomes rules.
 
-Observing never refuses a call that no rule decides; rules that are there already decide as they would in earnest.
+Observing never refuses a call that no rule decides, io_uring_setup(2) aside: what goes through a ring passes by every
+rule. Rules that are there already decide as they would in earnest.
 What is learned is only added at the end, so what a person wrote stays as it is.
 """
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from errno import ENOSYS
 from itertools import groupby
 from typing import Final
 
@@ -18,6 +20,8 @@ from inject.linux import syscalls
 from inject.policy import Policy, unparse
 from inject.policy.model import HEADER, Always, And, Condition, Expr, Operator, Permit, Rule, Section
 
+RING: Final = "io_uring_setup"
+RINGS: Final = "a ring's requests pass by all rules; the program has to do without, as on a kernel that has none"
 MANY_SIBLINGS: Final = 8  # names in one folder: by then the folder is what the program wants, not the names
 BROAD: Final = frozenset({"", "/etc", "/usr", "/bin", "/usr/bin", "/home", "/root", "/var", "$HOME", "/dev", "/proc"})
 TEMPORARY: Final = re.compile(r"(/tmp|/var/tmp|/dev/shm)/.*")
@@ -52,6 +56,9 @@ class Learner(Decider):
         self.seen: dict[Observation, None] = {}
 
     def _denied_by_default(self, view: View) -> Action:
+        if view.name == RING:
+            self._log(view, "deny", None, f", {RINGS}")
+            return Action(suppress=-ENOSYS)
         self.seen[observe(view)] = None
         return PROCEED
 

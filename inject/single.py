@@ -43,7 +43,14 @@ def run_once(target: Target, parts: tuple[Part, ...], *, in_place: bool, mode: M
         *stage.foreign,
     )
     outcome = replace(outcome, strikes=strikes)
-    return SingleRun(outcome=outcome, policy=unparse(policy), notes=notes, log=report.log)
+    return SingleRun(
+        outcome=outcome,
+        policy=unparse(policy),
+        notes=notes,
+        log=report.log,
+        denied=report.denied,
+        slipped=report.slipped,
+    )
 
 
 def learn(target: Target, policy: Part, *, in_place: bool) -> Lesson:
@@ -87,8 +94,8 @@ def _uncounted(report: DecisionReport) -> Iterator[str]:
         return
     for number in sorted({strike.rule for strike in report.strikes}):
         decided = "the default" if number == DEFAULT_RULE else f"rule {number + 1}"
-        count = "" if number == DEFAULT_RULE else f" {report.fired[number]:,} calls"
-        yield f"{decided} decided{count}; only the first {MOST_STRIKES} faults of the run are listed"
+        count = report.denied + report.slipped if number == DEFAULT_RULE else report.fired[number]
+        yield f"{decided} decided {count:,} calls; only the first {MOST_STRIKES} faults of the run are listed"
 
 
 def joined(policies: list[Policy]) -> Policy:

@@ -59,7 +59,7 @@ def command(
     injecting.write_log(run.log, log)
     session = Session.open(results)
     found = injecting.keep(session, stage.target, run)
-    ending, denied, slipped = run.outcome.ending, injecting.denied(run.outcome), injecting.slipped(run.outcome)
+    ending, denied, slipped = run.outcome.ending, run.denied, run.slipped
     say(f"{words_of(ending)}; {count(denied, 'call')} denied that no rule permits" if denied else words_of(ending))
     if slipped:
         say(f"{count(slipped, 'call')} slipped through: another thread changed names while they were checked")

@@ -123,19 +123,6 @@ def strike_document(strike: Strike) -> dict[str, object]:
     }
 
 
-BY_DEFAULT = -1  # of Strike.rule: no rule, what is not permitted is denied
-
-
-def denied(outcome: Outcome) -> int:
-    """Calls that no rule permitted, as far as strikes are kept."""
-    return sum(strike.rule == BY_DEFAULT and strike.took for strike in outcome.strikes)
-
-
-def slipped(outcome: Outcome) -> int:
-    """Calls whose names another thread changed while they were being checked: nobody knows what they did."""
-    return sum(strike.rule == BY_DEFAULT and not strike.took for strike in outcome.strikes)
-
-
 def check_appendable(path: Path | None) -> None:
     """Before the run: UsageError where the log could not be written."""
     if path is not None:

@@ -63,6 +63,8 @@ class DecisionReport:
     matched: tuple[int, ...] = ()  # calls that the filter matched, inside the window or not; allocations up to its end
     log: tuple[str, ...] = ()
     later: int = 0  # calls that some rule names and that came after the first strike
+    denied: int = 0  # calls that no rule permitted, under enforce
+    slipped: int = 0  # calls whose names another thread changed while they were being checked
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,7 @@ class Decider:
         freeing = (armed.rule for armed in self.armed if isinstance(armed.rule, Rule) and armed.rule.until_freed)
         self.releases = of_rules(number for rule in freeing if (number := denied_errno(rule)) is not None)
         self.strikes: list[Strike] = []
-        self.later = 0
+        self.later = self.denied = self.slipped = self.unlogged = 0
         self.log: list[str] = []
         self.visits: Counter[str] = Counter()
         self.lineages = lineages(policy)
@@ -195,16 +197,21 @@ class Decider:
         if pending.strike is not None:
             self.strikes[pending.strike] = replace(self.strikes[pending.strike], took=took)
         if pending.spoken and slipped(call, pending.spoken, result):
+            self.slipped += 1
             self._log(View(call), SLIPPED, None, ", changed by another thread after it was checked")
             self._strike(DEFAULT_RULE, PASSED, View(call), set())
 
     def report(self) -> DecisionReport:
+        if self.unlogged:
+            self.log.append(f"{self.unlogged:,} more lines are left out: a run's first {MOST_LOG_LINES:,} are kept")
         return DecisionReport(
             strikes=tuple(self.strikes),
             fired=tuple(armed.fired for armed in self.armed),
             matched=tuple(armed.matched for armed in self.armed),
             log=tuple(self.log),
             later=self.later,
+            denied=self.denied,
+            slipped=self.slipped,
         )
 
     def _is_over(self, armed: Armed, view: View) -> bool:
@@ -296,6 +303,7 @@ class Decider:
                 self.strikes[strike] = replace(self.strikes[strike], took=took)
 
     def _denied_by_default(self, view: View) -> Action:
+        self.denied += 1
         self._log(view, "deny", None)
         self._strike(DEFAULT_RULE, DENIED, view, set())
         return DENIED.action
@@ -325,6 +333,8 @@ class Decider:
         return len(self.strikes) - 1
 
     def _log(self, view: View, word: str, armed: Armed | None, why: str = "") -> None:
-        if len(self.log) < MOST_LOG_LINES:
-            filters = 0 if armed is None else armed.index + 1
-            self.log.append(audit.line(view, word, policy=self.policy.source, filters=filters, why=why))
+        if len(self.log) >= MOST_LOG_LINES:
+            self.unlogged += 1
+            return
+        filters = 0 if armed is None else armed.index + 1
+        self.log.append(audit.line(view, word, policy=self.policy.source, filters=filters, why=why))

@@ -72,3 +72,31 @@ def test_an_audit_trail_denies_nothing(folder: Path) -> None:
     done = firedamp("inject", "--policy", "audit", "--", "cat", "a", folder=folder)
     assert (done.returncode, done.stdout) == (0, "one\n")
     assert " permit user: " in done.stderr and f"filename: {folder}/a" in done.stderr
+
+
+RING = """
+#include <fcntl.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int main(int count, char **words) {
+    char parameters[256];
+    memset(parameters, 0, sizeof parameters);
+    int ring = syscall(SYS_io_uring_setup, 4, parameters);
+    if (ring >= 0) return 9;
+    for (int tries = 0; tries < TRIES; tries++) open(words[1], O_RDONLY);
+    return 0;
+}
+"""
+
+
+@pytest.mark.needs("gcc")
+def test_a_ring_passes_by_all_rules_and_is_not_learned(folder: Path) -> None:
+    (folder / "ring.c").write_text(RING)
+    subprocess.run(["gcc", "-DTRIES=10300", "-o", "ring", "ring.c"], cwd=folder, check=True)
+    learned = firedamp("learn", "-o", "p", "--", "./ring", "a", folder=folder)
+    assert "exited with 0" in learned.stderr and "a ring's requests pass by all rules" in learned.stderr
+    assert "io_uring" not in (folder / "p").read_text()
+    done = firedamp("enforce", "--log", "log", "--json", "p", "--", "./ring", "b", folder=folder)
+    assert json.loads(done.stdout)["denied"] == 10_301  # all of them, though only the first are listed
+    assert "301 more lines are left out" in (folder / "log").read_text().splitlines()[-1]
