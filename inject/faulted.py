@@ -2,6 +2,7 @@
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import lru_cache
 from typing import Final
@@ -10,7 +11,7 @@ from firedamp import guards
 from firedamp.finding import Standing
 from firedamp.guards.faults_effect import decisive
 from firedamp.guards.faults_message import misnamed
-from firedamp.outcome import Aftermath, Held, Outcome, Stall, TimedOut
+from firedamp.outcome import Aftermath, Held, Outcome, Stall, Strike, TimedOut
 from firedamp.run import Bench, resolve_stack
 from firedamp.target import Limits
 from firedamp.unwind.image import Image
@@ -24,6 +25,7 @@ from inject.policy import Policy, parse
 
 SLOWER: Final = 3.0  # a run under a fault may retry and wait; beyond that many clean runs it hangs
 LEAST_S: Final = 2.0  # but a busy machine alone can hold a short run up that long
+MOST_RESOLVED: Final = 20  # strikes of one run, each at a place of its own
 JUMPS: Final = re.compile(rb"longjmp(_chk)?\0|\0(__cxa_throw|_Unwind_RaiseException)\0")
 NO_PAUSES: Final = parse("nanosleep: true then retval[0]\nclock_nanosleep: true then retval[0]\n")
 
@@ -103,20 +105,27 @@ def _hurried(bench: Bench, policy: Policy) -> tuple[Outcome, DecisionReport]:
 
 
 def beside(clean: Clean, outcome: Outcome, report: DecisionReport) -> Outcome:
-    named_after = decisive(report.strikes) if report.strikes else None
-    strikes = tuple(
-        # What a finding is about; a program that retries for ever makes thousands of others.
-        replace(strike, stack=resolve_stack(strike.stack)) if index == 0 or strike is named_after else strike
-        for index, strike in enumerate(report.strikes)
-    )
     return replace(
         outcome,
         aftermath=named(outcome.aftermath),
-        strikes=strikes,
+        strikes=tuple(_resolved(report.strikes)),
         baseline=clean.outcome,
         unstable=frozenset(clean.unstable),
         refusals=clean.outcome.refusals,
     )
+
+
+def _resolved(strikes: tuple[Strike, ...]) -> Iterator[Strike]:
+    """One of them is what a finding is about; a program that retries for ever makes thousands."""
+    seen = set[tuple[str, str | None]]()
+    named_after = decisive(strikes) if strikes else None
+    for strike in strikes:
+        place = strike.site, strike.path
+        if strike is not named_after and (place in seen or len(seen) == MOST_RESOLVED):
+            yield strike
+        else:
+            seen.add(place)
+            yield replace(strike, stack=resolve_stack(strike.stack))
 
 
 def named(after: Aftermath | None) -> Aftermath | None:

@@ -20,9 +20,9 @@ from firedamp.guards.faults_effect import (
     same_ending,
     shown_path,
 )
-from firedamp.guards.faults_touch import COMMITS, ESSENTIAL, STREAM, Touched, touches
+from firedamp.guards.faults_touch import COMMITS, ESSENTIAL, STREAM, Touched, touched, touches
 from firedamp.guards.guard import Armed, Guard
-from firedamp.outcome import Exited, Outcome
+from firedamp.outcome import Exited, Outcome, Strike
 
 LOSSES_SHOWN = 3
 
@@ -62,24 +62,34 @@ def _only_talks(outcome: Outcome) -> bool:
     return clean is not None and not clean.stdout and bool(changed_by_clean_run(outcome) - {outcome.scene.stdout})
 
 
+def _culprit(outcome: Outcome) -> Strike:
+    """Of a shortage that lasts, the first strike on what matters: before it the program did without settings, say."""
+    strike = decisive(outcome.strikes)
+    if strike is not outcome.strikes[0]:
+        return strike
+    essential = (each for each in outcome.strikes if touched(each, outcome.scene) in ESSENTIAL)
+    return next(essential, strike)
+
+
 def _detection(outcome: Outcome, losses: tuple[Loss, ...], standing: Standing) -> Detection:
     message = said(outcome)
     what = [loss.text for loss in losses[:LOSSES_SHOWN]] or ["the check fails"]
     if len(losses) > LOSSES_SHOWN:
         what.append(f"{len(losses) - LOSSES_SHOWN} more")
     assert isinstance(outcome.ending, Exited)
+    strike = _culprit(outcome)
     quiet = f"only a word on stderr ({message})" if message else "nothing on stderr"
     return Detection(
         guard=GUARD.name,
         kind="swallowed-error" if message else "silent-success",
         cwe=391 if message else 252,  # unchecked error condition; unchecked return value
         severity=Severity.MEDIUM if message else Severity.HIGH,
-        place=fault_place(decisive(outcome.strikes)),
-        frame=fault_frame(decisive(outcome.strikes)),
+        place=fault_place(strike),
+        frame=fault_frame(strike),
         standing=standing,
         message=f"{fault_name(outcome)}: exit {outcome.ending.status} and {quiet}, but {', '.join(what)}",
         evidence=evidence(outcome, *(loss.text for loss in losses)),
-        stack=decisive(outcome.strikes).stack,
+        stack=strike.stack,
     )
 
 

@@ -2,26 +2,34 @@
 which files are only appended to. Pure.
 
 A run that fails later leaves the file in neither state, wherever the fault strikes: the causes are one. What is
-overwritten bit by bit is given up nowhere.
+overwritten bit by bit is given up nowhere, and who cuts a file after writing it only takes a rest away.
 """
 
 import os
 from collections.abc import Mapping
 
+from firedamp.guards.faults_touch import family
 from firedamp.outcome import EntryKind, Frame, Outcome
 from firedamp.run import resolve_stack
-from inject.decide.release import OPENS, RENAMES, UNLINKS
+from inject.decide.release import CUTS, OPENS, RENAMES, UNLINKS
 from inject.observe.census import Hit, Report
+
+WRITES = frozenset({"write", "copy"})  # families
 
 
 def given_up(report: Report, clean: Outcome, folder: str) -> Mapping[str, tuple[Frame, ...]]:
     """By the name of a file that was there before, relative to the folder."""
     sites: dict[str, str] = {}
+    written = set[str]()
     for hit in report.hits:
         name = (hit.path or "").removeprefix(f"{folder}/")
         entry = clean.before.get(name)
-        if entry is not None and entry.kind is EntryKind.FILE and _gives_up(hit):
+        if entry is None or entry.kind is not EntryKind.FILE or hit.result is None or hit.result < 0:
+            continue
+        if _gives_up(hit) or (hit.syscall in CUTS and name not in written):
             sites.setdefault(name, hit.site)
+        elif family(hit.syscall) in WRITES:
+            written.add(name)
     return {name: resolve_stack(report.stacks.get(site, ())) for name, site in sites.items()}
 
 
@@ -37,6 +45,4 @@ def appended(report: Report, clean: Outcome, folder: str) -> frozenset[str]:
 
 
 def _gives_up(hit: Hit) -> bool:
-    if hit.result is None or hit.result < 0:
-        return False
     return hit.syscall in UNLINKS | RENAMES or (hit.syscall in OPENS and bool(hit.open_flags & os.O_TRUNC))

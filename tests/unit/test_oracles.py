@@ -252,6 +252,17 @@ def test_a_file_that_is_only_appended_to_keeps_its_old_content() -> None:
     assert findings(replace(shorter, baseline=replace(CLEAN, appended=frozenset({"state"})))) == ["wrong-state"]
 
 
+def test_a_shortage_that_lasts_is_told_at_what_mattered_and_not_at_what_was_done_without() -> None:
+    settings = strike(
+        "openat", errno.EMFILE, "/etc/tool.conf", site="1", stack=(LIBC, replace(OWN, function="settings"), MAIN)
+    )
+    terminal = strike("openat", errno.EMFILE, "/lib/terminfo/x", site="2", stack=(LIBC, MAIN))
+    mattered = strike("openat", errno.EMFILE, f"{FOLDER}/in.txt")
+    early, late = only(run(settings, terminal, mattered, after=SHORT)), only(run(mattered, after=SHORT))
+    assert early.identity("t") == late.identity("t") and early.frame == OWN
+    assert only(run(settings, terminal, after=SHORT)).place != late.place
+
+
 def test_words_on_an_otherwise_silent_stdout_are_no_loss_where_files_are_what_is_made() -> None:
     clean = replace(CLEAN, stdout=b"")
     talks = replace(run(stdout=b"out is read-only; trying anyway\n"), baseline=clean)
