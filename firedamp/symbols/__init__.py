@@ -52,7 +52,7 @@ def _resolve(frame: Frame, mtime_ns: int, size: int) -> Frame:
         function_offset=frame.offset - start if start is not None else None,
         file=file,
         line=line,
-        own=is_own(frame.module),
+        own=is_own(frame.module) and not module.is_runtime(frame.offset),
     )
 
 

@@ -10,6 +10,7 @@ from firedamp.symbols.lines import Lines, Place
 from firedamp.unwind.image import Image
 
 DEBUG_ROOT = Path("/usr/lib/debug")
+GLIBC_STATIC = b"__libc_IO_vtables"  # glibc's libio/libioP.h: in libc.so.6, and in what holds libc.a
 NOTE_HEADER_BYTES = 16  # namesz, descsz, type, "GNU\0" (elf(5), Notes)
 
 
@@ -27,6 +28,11 @@ class Module:
 
     def line(self, address: int) -> Place | None:
         return self._lines.find(address)
+
+    def is_runtime(self, address: int) -> bool:
+        """In a static program, which holds its C library: that has no lines where the program's own code has them."""
+        holds_libc = self._image.section(GLIBC_STATIC) is not None
+        return holds_libc and self._image.section(b".debug_line") is not None and self.line(address) is None
 
     @cached_property
     def _debug_path(self) -> Path | None:

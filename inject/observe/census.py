@@ -11,7 +11,9 @@ from errno import EACCES, EPERM
 from pathlib import Path
 from typing import Final
 
+from firedamp.guards.place import bare_name
 from firedamp.outcome import Frame, Refusal
+from firedamp.symbols import resolve_frame
 from firedamp.trace.protocol import Action, Call
 from inject.decide.attributes import View, is_nameless
 from inject.linux import syscalls
@@ -47,6 +49,7 @@ WNOHANG: Final = 1  # wait(2)
 WHOLE_RANDOM: Final = 256  # getrandom(2): up to so many bytes are never cut by a signal handler
 CHANGES: Final = re.compile(r"(mkdir|mknod|unlink|rename|link|symlink)(at2?)?|rmdir|truncate|creat")
 WRITES: Final = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC
+CALLS_MAIN: Final = frozenset({"__libc_start_call_main", "main"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,8 +181,18 @@ def fits(name: str, command: int, fact: ErrnoFact) -> bool:
 
 
 def in_loader(stack: tuple[Frame, ...]) -> bool:
-    """Is the outermost caller ld.so itself? Later calls into it (dlopen) come from the program."""
+    """Is the outermost caller ld.so itself? Later calls into it (dlopen) come from the program. A static program
+    does the same work between _start and main."""
     if not stack:
         return False
     name = stack[-1].module.rsplit("/", 1)[-1]
-    return name.startswith(("ld-linux", "ld-2", "ld-musl", "ld.so"))
+    return name.startswith(("ld-linux", "ld-2", "ld-musl", "ld.so")) or _before_main(stack)
+
+
+def _before_main(stack: tuple[Frame, ...]) -> bool:
+    """Of a static program: below __libc_start_main, which calls main by __libc_start_call_main (glibc's csu)."""
+    if len(stack) < 2 or not stack[-2].own or not stack[-1].own:
+        return False
+    if not bare_name(resolve_frame(stack[-2])).startswith("__libc_start_main"):
+        return False
+    return not any(bare_name(resolve_frame(frame)) in CALLS_MAIN for frame in stack[-4:-2])

@@ -184,6 +184,21 @@ def test_memory_is_tried_when_it_is_asked_for(programs: Path, tmp_path: Path) ->
     assert not sweep(command).kinds()  # the heap has room: no system call is made for it
 
 
+@pytest.mark.parametrize("fixed", [False, True])
+def test_of_a_static_program_the_c_library_is_no_part(tmp_path: Path, fixed: bool) -> None:
+    source = """#include <stdio.h>
+static int finish(void) { return %s; }
+int main(void) { setvbuf(stdout, NULL, _IOFBF, 100); puts("hello"); return finish(); }
+"""
+    finish = 'fclose(stdout) ? perror("stdout"), 1 : 0' if fixed else "fflush(stdout), 0"
+    compile_it = ["gcc", "-g", "-w", "-static", "-x", "c", "-", "-o", tmp_path / "program"]
+    subprocess.run(compile_it, input=(source % finish).encode(), check=True)
+    swept = sweep(target(tmp_path, "./program"), "write", "brk", "mmap", errnos=("EIO", "ENOMEM"))
+    places = {detection.place[0].partition("+")[0] for detection, _ in swept.judged}
+    assert places == (set() if fixed else {"finish"}), swept.findings()
+    assert swept.progress.skips["start-up of the dynamic loader"] > 0
+
+
 def test_what_a_program_allocates_itself_is_tried_unasked(programs: Path, tmp_path: Path) -> None:
     bad = sweep(target(tmp_path, str(programs / "unchecked_small_malloc")), malloc=None)
     assert bad.kinds() == {"segv-null"} and bad.progress.complete, (bad.progress.notes, bad.progress.skips)
