@@ -56,6 +56,8 @@ def _move(name: str, descriptor: int, folder: str, place: str) -> None:
 
 
 def empty(folder: str, trash: str) -> None:
-    unlock(folder)
+    mode = os.lstat(folder).st_mode
+    if not stat.S_ISDIR(mode) or mode & ENTER != ENTER:  # seldom, and asked before each run
+        unlock(folder)
     for name in os.listdir(folder):
         remove(f"{folder}/{name}", trash)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from firedamp.errors import UsageError
+from firedamp.errors import EnvironmentFailure, UsageError
 from firedamp.outcome import EntryKind
 from firedamp.room import Room, inventory
 
@@ -172,6 +172,17 @@ def test_links_are_never_followed_out_of_the_room(room: Room, tmp_path: Path) ->
     room.reset()
     assert (precious / "file").read_bytes() == b"keep"
     assert stat.S_IMODE(precious.stat().st_mode) == 0o750
+
+
+def test_a_link_in_place_of_the_temporary_folder_is_not_emptied(room: Room, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_bytes(b"keep")
+    room.tmp.rmdir()
+    room.tmp.symlink_to(precious)
+    with pytest.raises(EnvironmentFailure, match="cannot be put back"):
+        room.reset()
+    assert (precious / "file").read_bytes() == b"keep"
 
 
 def test_tree_tells_what_lies_there(room: Room) -> None:
