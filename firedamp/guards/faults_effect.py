@@ -170,8 +170,13 @@ def fault_name(outcome: Outcome) -> str:
     return ", then ".join(f"{name} ({count} times)" if count > 1 else name for name, count in counts.items())
 
 
+CAPTURED = "/memfd:captured (deleted)"  # a stream that has no file of its own: trace/streams.py
+
+
 def shown_path(path: str, scene: Scene) -> str:
     """For a person: the private folder is gone by then, and is elsewhere in each run."""
+    if path == CAPTURED:
+        return "its output"
     for folder, prefix in ((scene.folder, ""), (f"{PurePath(scene.folder).parent}/tmp", "$TMPDIR/")):
         if scene.folder and path.startswith(f"{folder}/"):
             return prefix + path[len(folder) + 1 :]

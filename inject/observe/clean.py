@@ -105,6 +105,11 @@ def _notes(clean: Clean) -> list[str]:
     if not isinstance(ending, Exited):
         how = f"is killed by signal {ending.signal}" if isinstance(ending, Killed) else "is stopped by its limits"
         notes.append(f"the clean run {how}: no run under faults can be called a success beside it")
+    elif ending.status != 0 and clean.outcome.stderr.strip():  # grep and diff say nothing
+        said = clean.outcome.stderr.strip().splitlines()[-1].decode("utf-8", "replace")
+        notes.append(
+            f"the clean run exits with {ending.status} ({said}); --setup prepares the folder, if it should not"
+        )
     if clean.unstable:
         notes.append(f"not judged, since clean runs differ there: {', '.join(sorted(clean.unstable))}")
     if clean.outcome.check_status not in (None, 0):

@@ -355,6 +355,14 @@ def test_a_sweep_of_what_ends_by_a_signal_says_so(tmp_path: Path, program: Calla
     assert "the clean run is killed by signal 15: no run under faults can be called a success" in done.stderr
 
 
+@pytest.mark.needs("ptrace")
+@pytest.mark.needs("seccomp")
+def test_a_sweep_of_what_fails_already_says_so(tmp_path: Path) -> None:
+    done = run("sweep", "--syscall", "close", "--", "cp", "not-there", "b", folder=tmp_path)
+    assert "the clean run exits with 1 (cp: cannot stat 'not-there'" in done.stderr
+    assert "memfd" not in done.stderr + done.stdout  # its own output has no name that a person knows
+
+
 def alive(program: Path) -> list[str]:
     return [entry.name for entry in Path("/proc").glob("[0-9]*") if _is(entry, program)]
 
