@@ -79,7 +79,9 @@ class FaultEngine:
             progress.notes.extend(sweeping.sharing.notes())
             assert progress.left >= 0, progress
             progress.pairs = progress.planned - len(made.faults) - made.skips.total()
-            progress.complete = progress.left == 0
+            progress.complete = progress.left == 0 and not todo.probes
+            if todo.probes:
+                progress.notes.append(f"{len(todo.probes)} faults that the program handles still want a second one")
             if gathering is not None:
                 _tell_recovery(gathering, job, progress)
 

@@ -28,7 +28,7 @@ def closing_line(progress: Progress, summary: Summary) -> str:
         parts.insert(1, f"{progress.taken_over:,} taken over")
     if skipped:
         parts[-1] += f" ({', '.join(f'{reason}: {count:,}' for reason, count in progress.skips.items() if count)})"
-    parts.append(f"{progress.left:,} left (--resume goes on there)" if progress.left else "none left")
+    parts.append(f"{progress.left:,} left (--resume goes on there)" if progress.left else _end(progress))
     planned = f"{progress.planned:,} faults planned" + (
         f" ({progress.pairs:,} of them pairs)" if progress.pairs else ""
     )
@@ -38,6 +38,10 @@ def closing_line(progress: Progress, summary: Summary) -> str:
         f"{count(len(summary.hints), 'hint')}, {summary.benign} benign; {count(progress.executions, 'run')} "
         f"in {clock(summary.wall_s)}"
     )
+
+
+def _end(progress: Progress) -> str:
+    return "none left" if progress.complete else "its pairs not yet planned (--resume goes on there)"
 
 
 def count(number: int, noun: str) -> str:

@@ -125,8 +125,10 @@ class Schedule:
             self._end(task)
 
     def give_up(self, task: Task) -> None:
-        """It will not be run after all: a fault is left."""
+        """It will not be run after all: a fault is left, and so is a look at what follows one."""
         with self.changed:
+            if isinstance(task, Probe):
+                self.probes.appendleft(task)
             self._end(task)
 
     def take_over(self, known: Callable[[Fault], Record | None]) -> None:

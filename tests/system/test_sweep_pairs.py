@@ -75,3 +75,17 @@ def test_a_pair_is_tried_once_for_each_first_site(tmp_path: Path) -> None:
     seconds = Counter(str(pair[1].verdict) for pair in pairs)  # type: ignore[union-attr]
     assert pairs and set(seconds.values()) == {1}
     shutil.rmtree(folder)
+
+
+def test_a_sweep_that_ends_before_its_pairs_are_planned_is_not_complete(tmp_path: Path) -> None:
+    single, _ = sweep(tmp_path / "single", compiled(tmp_path))
+    folder = tmp_path / "pairs"
+    folder.mkdir()
+    program = (str(tmp_path / "program"),)
+    target = Target(name="tool", kind=TargetKind.COMMAND, root=folder, command=program, input=InputMode.NONE)
+    options = {"syscalls": ("rename", "write", "read"), "pairs": True, "snapshots": False}
+    job = Job(target=target, results=folder / "results", runs=single.done, options=options)
+    progress = Progress()
+    attempts = list(ENGINE.search(job, progress))
+    assert (len(attempts), progress.left, progress.complete) == (single.done, 0, False)
+    assert any("still want a second one" in note for note in progress.notes)
