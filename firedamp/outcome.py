@@ -197,6 +197,7 @@ class Outcome:
     strikes: tuple[Strike, ...] = ()
     baseline: "Outcome | None" = None  # the clean run, for a run under faults
     unstable: frozenset[str] = frozenset()  # names (paths, "stdout", "stderr") that differ between clean runs
+    random_elsewhere: bool = False  # refused randomness, the program had it from another source
     refusals: tuple[Refusal, ...] = ()
     confinement: str = "none"  # e.g. "landlock 6", or why there is none
     inside_harness: bool = False  # the input went through LLVMFuzzerTestOneInput

@@ -9,6 +9,7 @@ from typing import Final
 
 from firedamp import guards
 from firedamp.finding import Standing
+from firedamp.guards import faults_privilege
 from firedamp.guards.faults_effect import decisive
 from firedamp.guards.faults_message import misnamed
 from firedamp.outcome import Aftermath, Held, Outcome, Stall, Strike, TimedOut
@@ -27,6 +28,16 @@ SLOWER: Final = 3.0  # a run under a fault may retry and wait; beyond that many 
 LEAST_S: Final = 2.0  # but a busy machine alone can hold a short run up that long
 MOST_RESOLVED: Final = 20  # strikes of one run, each at a place of its own
 JUMPS: Final = re.compile(rb"longjmp(_chk)?\0|\0(__cxa_throw|_Unwind_RaiseException)\0")
+NO_RANDOMNESS: Final = parse(
+    "".join(
+        f"{rule}\n"
+        for rule in (
+            "getrandom: true then deny[eio]",
+            'openat: filename match "/dev/*random" then deny[eio]',
+            'open: filename match "/dev/*random" then deny[eio]',
+        )
+    )
+)
 NO_PAUSES: Final = parse("nanosleep: true then retval[0]\nclock_nanosleep: true then retval[0]\n")
 
 
@@ -53,6 +64,8 @@ def faulted(bench: Bench, clean: Clean, policy: Policy, *, closely: bool = True)
         found = any(each.standing is Standing.FINDING for each in guards.judge(outcome))
         if found and look_again(bench, clean):
             outcome = replace(outcome, unstable=frozenset(clean.unstable))
+        if found and faults_privilege.random(outcome):
+            outcome = replace(outcome, random_elsewhere=_needs_randomness(bench, clean, policy))
     finally:
         bench.target, bench.variables = target, variables
     return outcome, report
@@ -93,6 +106,12 @@ def _is_left(path: str, bench: Bench, clean: Clean) -> bool:
 
 def _decider(bench: Bench, policy: Policy) -> Decider:
     return Decider(policy, folder=str(bench.room.path))
+
+
+def _needs_randomness(bench: Bench, clean: Clean, policy: Policy) -> bool:
+    """Once more without any source of it: does who had another one now fail?"""
+    outcome, _ = _decided(bench, replace(policy, items=(*policy.items, *NO_RANDOMNESS.items)))
+    return outcome.ending != clean.outcome.ending
 
 
 def _hurried(bench: Bench, policy: Policy) -> tuple[Outcome, DecisionReport]:

@@ -119,7 +119,9 @@ def _written(outcome: Outcome, path: str) -> bool:
     scene = outcome.scene
     if STREAM.fullmatch(path) or path == f"{scene.folder}/{scene.stdout}":
         return True
-    return path.removeprefix(f"{scene.folder}/") in changed_by_clean_run(outcome)
+    name = path.removeprefix(f"{scene.folder}/")
+    gone = name != path and name not in outcome.before and outcome.baseline and name not in outcome.baseline.after
+    return name in changed_by_clean_run(outcome) or bool(gone)  # made under a name that it has no more: renamed
 
 
 GUARD = Guard(name="faults-data", needs=frozenset({Armed.FAULTS}), judge=judge)

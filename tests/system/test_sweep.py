@@ -199,6 +199,50 @@ int main(void) { setvbuf(stdout, NULL, _IOFBF, 100); puts("hello"); return finis
     assert swept.progress.skips["start-up of the dynamic loader"] > 0
 
 
+GUESSABLE = "srand(time(0) ^ getpid()); for (int i = 0; i < 16; i++) bytes[i] = rand();"
+OTHER_SOURCE = """int fd = open("/dev/urandom", O_RDONLY);
+    if (fd < 0 || read(fd, bytes, 16) != 16) { perror("/dev/urandom"); return 1; }"""
+
+
+@pytest.mark.parametrize(("fallback", "standing"), [(GUESSABLE, Standing.FINDING), (OTHER_SOURCE, Standing.HINT)])
+def test_who_has_another_source_of_randomness_needs_no_refused_one(
+    tmp_path: Path, fallback: str, standing: Standing
+) -> None:
+    source = """#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+int main(void) {
+    unsigned char bytes[16];
+    if (getrandom(bytes, 16, 0) != 16) { %s }
+    return write(1, bytes, 16) != 16;
+}
+"""
+    compile_it = ["gcc", "-g", "-w", "-x", "c", "-", "-o", tmp_path / "program"]
+    subprocess.run(compile_it, input=(source % fallback).encode(), check=True)
+    swept = sweep(target(tmp_path, "./program"), "getrandom")
+    assert {(each.kind, each.standing) for each, _ in swept.judged} == {("privilege", standing)}
+
+
+def test_an_ignored_sync_before_a_rename_is_a_hint(tmp_path: Path) -> None:
+    source = """#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+int main(void) {
+    int fd = open("new", O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    if (fd < 0 || write(fd, "data", 4) != 4) return 1;
+    fsync(fd);
+    return close(fd) || rename("new", "kept");
+}
+"""
+    compile_it = ["gcc", "-g", "-w", "-x", "c", "-", "-o", tmp_path / "program"]
+    subprocess.run(compile_it, input=source.encode(), check=True)
+    swept = sweep(target(tmp_path, "./program"), "fsync")
+    assert (swept.kinds(), swept.kinds(Standing.HINT)) == (set(), {"silent-success"})
+
+
 def test_what_a_program_allocates_itself_is_tried_unasked(programs: Path, tmp_path: Path) -> None:
     bad = sweep(target(tmp_path, str(programs / "unchecked_small_malloc")), malloc=None)
     assert bad.kinds() == {"segv-null"} and bad.progress.complete, (bad.progress.notes, bad.progress.skips)
