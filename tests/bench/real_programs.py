@@ -61,7 +61,7 @@ class Swept:
 
 
 def options(program: dict[str, Any]) -> list[str]:
-    words = ["--setup", program["setup"]] if "setup" in program else []
+    words = [word for key in ("setup", "check") if key in program for word in (f"--{key}", program[key])]
     for stream in STREAMS:
         if stream in program:
             words += [f"--{stream}", program[stream]]
