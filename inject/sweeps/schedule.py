@@ -75,6 +75,7 @@ class Schedule:
     under_way: set[Moment] = field(default_factory=set)
     running: int = 0
     probes: deque[Probe] = field(default_factory=deque)
+    rank: dict[Moment, int] = field(default_factory=dict)  # in the plan
     paired: list[Fault] = field(default_factory=list)  # for when all else is done
     changed: threading.Condition = field(default_factory=threading.Condition)
 
@@ -172,8 +173,10 @@ class Schedule:
         fault = self._first()
         if fault is not None or self.todo:
             return fault
-        if self.probes:
-            return self.probes.popleft()
+        if self.probes:  # in the plan's order, so that a sweep that goes on chooses the pairs that the first one chose
+            probe = min(self.probes, key=lambda each: self.rank.get(moment(each.first), 0))
+            self.probes.remove(probe)
+            return probe
         if self.paired and not self.running:
             self.todo = deque(ordered(self.paired))
             self.paired.clear()
@@ -213,4 +216,5 @@ def schedule(
         pairing=pairing,
         planned=len(faults) + skips.total(),
         skips=Counter(skips),
+        rank={moment(fault): at for at, fault in enumerate(faults) if not fault.lasting},
     )
