@@ -94,18 +94,23 @@ class Schedule:
                 self.changed.wait()
 
     def take_more(self, most: int, first: Fault) -> list[Fault]:
-        """Beside `first`: faults that need not know what it shows. Lasting ones may hang, so one of each site."""
+        """Beside `first`: faults that need not know what it shows. Lasting ones may hang, so one of each site; and an
+        allocation shares no beginning with others, and comes after all of them."""
+        if first.hit.syscall == ALLOCATION:
+            return []
         taken = [first]
         passed: list[Fault] = []
         with self.changed:
+            order = {id(fault): at for at, fault in enumerate(self.todo)}
             while len(taken) <= most and (fault := self._first()) is not None:
-                if fault.lasting and any(other.lasting and other.hit.site == fault.hit.site for other in taken):
+                again = fault.lasting and any(other.lasting and other.hit.site == fault.hit.site for other in taken)
+                if again or fault.hit.syscall == ALLOCATION:
                     passed.append(fault)
                     continue
                 self.running += 1
                 self.under_way.add(moment(fault))
                 taken.append(fault)
-            self.todo.extendleft(reversed(passed))
+            self.todo = deque(sorted((*passed, *self.todo), key=lambda fault: order[id(fault)]))
         return taken[1:]
 
     def settle(self, fault: Fault, record: Record) -> None:
