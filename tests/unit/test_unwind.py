@@ -289,7 +289,7 @@ def test_stacks_that_part_further_out_are_recalled_beside_each_other() -> None:
 
 
 def libc_path() -> Path:
-    return next(Path(mapping.module) for mapping in Maps(PID, own_memory).mappings if "libc" in mapping.module)
+    return next(Path(mapping.module) for mapping in Maps(PID, own_memory).mappings if "libc.so" in mapping.module)
 
 
 SMALL = Path("/bin/true").read_bytes()
