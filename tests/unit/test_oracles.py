@@ -154,7 +154,7 @@ def test_a_failed_close_or_fsync_is_a_hint_unless_data_is_lost(syscall: str) -> 
     assert detection.message == f"{syscall} EIO is ignored; the data of out was whole this time"
     assert not any(FOLDER in line for line in detection.evidence)  # the private folder is gone by then
     assert findings(run(strike(syscall, errno.EIO), after=SHORT)) == ["silent-success"]
-    assert guards.judge(run(strike(syscall, errno.EIO, f"{FOLDER}/in.txt"))) == ()  # was only read
+    assert guards.judge(run(strike(syscall, errno.EIO, f"{FOLDER}/state"))) == ()  # was only read
     assert guards.judge(run(strike(syscall, errno.EIO), stderr=b"close failed\n")) == ()
 
 
