@@ -2,7 +2,9 @@
 
 read(2): "It is not an error if this number is smaller than the number of bytes requested". Of what is never short in
 the world nothing is said: a pipe takes PIPE_BUF bytes whole or not at all, a datagram comes in one piece, and a file on
-a disk takes less only where no more room is left, so that the next write fails.
+a disk takes less only where no more room is left, so that the next write fails. Such a file is read in whole pages
+(mm/filemap.c; network file systems, too), so a small one that is read in one go comes in one go; who reads bit by bit
+must take any bit.
 """
 
 from typing import Final
@@ -15,6 +17,7 @@ WRITES: Final = frozenset({"write", "writev", "pwrite64", "pwritev", "sendto"})
 COPIES: Final = frozenset({"sendfile", "copy_file_range", "splice", "tee"})  # "may write fewer bytes than requested"
 STREAMS: Final = frozenset({"file", "pipe", "socket", "tty"})
 PIPE_BUF: Final = 4096  # pipe(7)
+PAGE: Final = 4096
 
 
 def short_count(hit: Hit) -> int | None:
@@ -26,7 +29,13 @@ def short_count(hit: Hit) -> int | None:
         return None
     if hit.syscall in WRITES and hit.kind == "pipe" and done <= PIPE_BUF and not is_standard(hit):
         return None
+    if hit.syscall in READS and hit.kind == "file" and not is_standard(hit):
+        return _pages(done) if done > PAGE else done // 2 if hit.nth > 1 else None
     return done // 2
+
+
+def _pages(done: int) -> int:
+    return max(PAGE, done // 2 // PAGE * PAGE)
 
 
 def fills_disk(hit: Hit) -> bool:

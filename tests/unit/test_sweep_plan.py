@@ -87,11 +87,14 @@ def test_only_what_can_come_up_short_does() -> None:
     def counts(*hits: Hit) -> list[tuple[str, ...]]:
         return [fault.rules for fault in planned(*hits, errnos=frozenset({"SHORT"})).faults]
 
-    once = 'read: site eq "aaaaaaaa" then partial[50] when 1'
-    assert counts(hit("read", "aaaaaaaa", kind="file", result=100)) == [
-        (once,),
-        ('read: path eq "$CWD/out" then partial[50] when 1+',),
+    assert counts(hit("read", "aaaaaaaa", kind="file", result=20_000)) == [
+        ('read: site eq "aaaaaaaa" then partial[8192] when 1',),
+        ('read: path eq "$CWD/out" then partial[8192] when 1+',),
     ]
+    assert not counts(hit("read", "aaaaaaaa", kind="file", result=4096))  # a page comes as a whole
+    bit_by_bit = (hit("read", "aaaaaaaa", nth, kind="file", result=100) for nth in (1, 2))
+    assert counts(*bit_by_bit)[0] == ('read: site eq "aaaaaaaa" then partial[50] when 2',)
+    assert len(counts(hit("read", "aaaaaaaa", kind="file", result=100, fd=0))) == 2
     assert counts(hit("write", "aaaaaaaa", kind="file", result=9)) == [
         (
             'write: site eq "aaaaaaaa" then partial[4] when 1',
