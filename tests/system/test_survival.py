@@ -256,8 +256,8 @@ def test_kill_9_while_sweeping(folder: Path, start: Callable[..., Running], role
         running.process.send_signal(signal.SIGINT)
     _, err = running.process.communicate(timeout=30)
     if role == "tracer":
-        assert running.process.returncode in (3, 130), err
-        assert running.process.returncode == 130 or "the tracer" in err
+        assert running.process.returncode in (1, 3, 130), err  # 1: replaced, and the sweep came to its end
+        assert running.process.returncode in (1, 130) or "the tracer" in err
     assert "Traceback" not in err
     assert running.everyone_is_gone(), marked(running.mark)
     assert before and before.keys() <= kept(folder).keys()
