@@ -1,6 +1,7 @@
 """firedamp enforce POLICY -- CMD ..."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,17 +19,11 @@ def command(
     policies: tuple[Path, ...],
     log: Path | None,
     exit_status: str,
-    workdir: Path | None,
-    setup: str | None,
-    stdin: str | None,
-    stdout: str | None,
-    stderr: str | None,
-    timeout: float | None,
-    memory: int | None,
     as_json: bool,
     results: Path | None,
     seed: int | None,
     workers: int | None,
+    **execution: Any,
 ) -> int:
     """Run a command under a policy that permits: what no rule names is denied (EPERM) and logged. Exit 1 if any was.
 
@@ -42,14 +37,7 @@ def command(
     from firedamp.report.ending import status_of, words_of
     from firedamp.report.sweep import count
 
-    stage = injecting.Stage(
-        options.after_dashes() or (),
-        workdir=workdir,
-        setup=setup,
-        streams=(stdin, stdout, stderr),
-        timeout=timeout,
-        memory=memory,
-    )
+    stage = injecting.Stage(options.after_dashes() or (), **execution)
     parts = tuple((str(path), injecting.text_of(path)) for path in policies)
     injecting.check_appendable(log)
     with stage.streams(quiet=as_json):

@@ -1,6 +1,7 @@
 """firedamp inject [-e RULE]... [--policy FILE] -- CMD ..."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -20,17 +21,11 @@ def command(
     rules: tuple[str, ...],
     policies: tuple[Path, ...],
     exit_status: str,
-    workdir: Path | None,
-    setup: str | None,
-    stdin: str | None,
-    stdout: str | None,
-    stderr: str | None,
-    timeout: float | None,
-    memory: int | None,
     as_json: bool,
     results: Path | None,
     seed: int | None,
     workers: int | None,
+    **execution: Any,
 ) -> int:
     """Run a command once under faults, here and with your own streams; with --workdir in a private copy of a folder.
 
@@ -44,14 +39,7 @@ def command(
     from firedamp.cli.session import Session, say
     from firedamp.report.ending import status_of, words_of
 
-    stage = injecting.Stage(
-        (*words, *(options.after_dashes() or ())),
-        workdir=workdir,
-        setup=setup,
-        streams=(stdin, stdout, stderr),
-        timeout=timeout,
-        memory=memory,
-    )
+    stage = injecting.Stage((*words, *(options.after_dashes() or ())), **execution)
     parts = (*(("-e", rule) for rule in rules), *((str(path), injecting.text_of(path)) for path in policies))
     if not parts:
         raise click.UsageError("no fault is planned: give -e RULE or --policy FILE")

@@ -33,25 +33,15 @@ class Stage:
         self,
         words: Words,
         *,
-        workdir: Path | None,
-        setup: str | None,
-        streams: tuple[str | None, str | None, str | None],
-        timeout: float | None,
-        memory: int | None,
+        workdir: Path | None = None,
+        setup: str | None = None,
+        timeout: float | None = None,
+        memory: int | None = None,
+        **streams: str | None,
     ) -> None:
         if setup is not None and workdir is None:
             raise click.UsageError("--setup runs in a private folder: give --workdir, or prepare the folder yourself")
-        stdin, stdout, stderr = streams
-        self.target = command_target(
-            words,
-            workdir=workdir,
-            setup=setup,
-            stdin=stdin,
-            stdout=stdout,
-            stderr=stderr,
-            timeout=timeout,
-            memory=memory,
-        )
+        self.target = command_target(words, workdir=workdir, setup=setup, timeout=timeout, memory=memory, **streams)
         self.unhurried: Target = replace(self.target, limits=bounded(UNLIMITED, timeout, memory))
         self.in_place = workdir is None  # else the names of streams lie in the copy, and the engine opens them
 

@@ -1,6 +1,7 @@
 """firedamp learn [-o POLICY] -- CMD ..."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,17 +19,11 @@ from firedamp.cli import options
 def command(
     output: Path | None,
     runs: int,
-    workdir: Path | None,
-    setup: str | None,
-    stdin: str | None,
-    stdout: str | None,
-    stderr: str | None,
-    timeout: float | None,
-    memory: int | None,
     as_json: bool,
     results: Path | None,
     seed: int | None,
     workers: int | None,
+    **execution: Any,
 ) -> int:
     """Write a policy from what a command does, for `firedamp enforce`, and say how sufficient the learning is.
 
@@ -47,14 +42,7 @@ def command(
     from firedamp.errors import UsageError
     from firedamp.report.ending import words_of
 
-    stage = injecting.Stage(
-        options.after_dashes() or (),
-        workdir=workdir,
-        setup=setup,
-        streams=(stdin, stdout, stderr),
-        timeout=timeout,
-        memory=memory,
-    )
+    stage = injecting.Stage(options.after_dashes() or (), **execution)
     if output is not None and not os.access(output.absolute().parent, os.W_OK):
         raise UsageError(f"{output}: cannot be written: its folder must exist and be writable; name another -o")
     text = injecting.text_of(output) if output is not None and output.exists() else ""

@@ -125,10 +125,6 @@ def resume_to_system_call(tid: int, number: int = 0) -> None:
     _call(func.PTRACE_SYSCALL, tid, 0, number)
 
 
-def set_options(tid: int, options: int) -> None:
-    _call(func.PTRACE_SETOPTIONS, tid, 0, options)
-
-
 _message = c_ulong()
 _message_address = addressof(_message)
 
@@ -159,7 +155,6 @@ _ORIG_RAX: int = user_regs_struct.orig_rax.offset
 _ARGUMENTS: tuple[int, ...] = tuple(
     getattr(user_regs_struct, name).offset for name in ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 )
-ARGUMENT_NAMES = ("rdi", "rsi", "rdx", "r10", "r8", "r9")
 # The DWARF numbers of the registers that unwinding needs (System V ABI, x86-64, figure 3.36).
 DWARF_NUMBERS = {
     "rax": 0, "rdx": 1, "rcx": 2, "rbx": 3, "rsi": 4, "rdi": 5, "rbp": 6, "rsp": 7, "r8": 8, "r9": 9, "r10": 10,

@@ -294,12 +294,5 @@ class SnapshotTracer(Tracer):
                 captured=lambda: (opened.captured(1, limit), opened.captured(2, limit)),
                 publish=publish,
             )
-            pid = self._start(execution, program, opened, run)
-            try:
-                run.follow()
-            finally:
-                self._clock.stop()
-                run.sweep_up()
-            if not run.started:
-                raise self._unstarted(execution, program, pid, run)
+            self._follow(execution, program, opened, run)
             return run.finish()

@@ -56,16 +56,20 @@ class Tracer:
         program = launch.find_program(execution.argv, dict(execution.environment), execution.folder)
         with Opened(execution, descriptors) as opened:
             run = Run(execution, opened.pipes, self._clock, self._unwinder)
-            pid = self._start(execution, program, opened, run)
-            try:
-                run.follow()
-            finally:
-                self._clock.stop()
-                run.sweep_up()
-            if not run.started:
-                raise self._unstarted(execution, program, pid, run)
+            self._follow(execution, program, opened, run)
             limit = execution.limits.output_bytes
             return run.trace(opened.captured(1, limit), opened.captured(2, limit))
+
+    def _follow(self, execution: Execution, program: Path, opened: Opened, run: "Run") -> None:
+        """From its start to its end. UsageError or EnvironmentFailure: the program never came to run."""
+        pid = self._start(execution, program, opened, run)
+        try:
+            run.follow()
+        finally:
+            self._clock.stop()
+            run.sweep_up()
+        if not run.started:
+            raise self._unstarted(execution, program, pid, run)
 
     def _unstarted(self, execution: Execution, program: Path, pid: int, run: "Run") -> Exception:
         failure = self._spawner.failure()

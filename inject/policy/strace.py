@@ -23,7 +23,6 @@ STRANGE: Final = frozenset(  # to fault=, which knows error= and when= alone
 )
 POKED_BYTES: Final = 1024  # strace's own limit on the data for one argument
 LARGEST_COUNT: Final = 65535  # strace keeps `when` in 16 bits
-FAULT_ERRNO: Final = 38  # fault= without error= is ENOSYS, strace(1)
 
 
 def parse_strace(text: str, *, source: str = "-e", span: Span = START) -> StraceRule:

@@ -103,8 +103,8 @@ class Sweeping:
 
     def _drain(self, bench: Bench, clean: Clean, ready: Ready) -> None:
         while (task := self.schedule.take()) is not None:
-            beside = self.schedule.take_more(self._at_once() - 1, task) if isinstance(task, Fault) else []
-            unsettled: list[Task] = [task, *beside]
+            others = self.schedule.take_more(self._at_once() - 1, task) if isinstance(task, Fault) else []
+            unsettled: list[Task] = [task, *others]
             try:
                 for done, ran in self._all(bench, clean, unsettled):
                     unsettled = [each for each in unsettled if each is not done]
