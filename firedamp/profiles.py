@@ -73,7 +73,7 @@ def runtime_sources(compiler: Compiler, profile: Profile, kind: TargetKind) -> t
     if profile is not Profile.HARDENED:
         return ("replay.c",), ()
     counters = ("gcc_coverage.c",) if compiler.name == "gcc" else ()
-    return ("replay.c", "coverage_off.c"), ("monitor.c", "compare.c", "trace_compare.c", *counters)
+    return ("replay.c", "coverage_off.c"), ("monitor.c", "survive.c", "compare.c", "trace_compare.c", *counters)
 
 
 def _naming(compiler: Compiler) -> tuple[str, ...]:
