@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firedamp.errors import UsageError
+from firedamp.suggestion import did_you_mean
 from firedamp.target import MEBIBYTE, Limits
 
 COMPARISONS_SAMPLED = 8  # tests/bench/throughput.py --sample: 1.2-1.7 times the executions, no fewer edges
@@ -23,6 +24,23 @@ REFUSED = {
     "help": "see the libFuzzer manual; flags after `--` go to libFuzzer as they are",
 }
 
+# Every flag that the libFuzzer of Atheris 3.0 lists for -help=1; it passes over any other with a warning in its log.
+KNOWN = frozenset(
+    """
+    analyze_dict artifact_prefix cleanse_crash close_fd_mask collect_data_flow create_missing_dirs cross_over
+    cross_over_uniform_dist data_flow_trace detect_leaks dict dump_coverage entropic
+    entropic_number_of_rarest_features entropic_scale_per_exec_time error_exitcode exact_artifact_path exit_on_item
+    exit_on_src_pos focus_function fork fork_corpus_groups handle_abrt handle_bus handle_fpe handle_ill handle_int
+    handle_segv handle_term handle_winexcept handle_xfsz help ignore_crashes ignore_ooms ignore_remaining_args
+    ignore_timeouts jobs keep_seed len_control malloc_limit_mb max_len max_total_time merge merge_control_file
+    minimize_crash mutate_depth mutation_graph_file only_ascii prefer_small print_corpus_stats print_coverage
+    print_final_stats print_full_coverage print_funcs print_pcs purge_allocator_interval reduce_depth reduce_inputs
+    reload report_slow_units rss_limit_mb runs seed seed_inputs set_cover_merge shrink shuffle stop_file timeout
+    timeout_exitcode trace_malloc use_clang_coverage use_cmp use_counters use_memmem use_value_profile verbosity
+    workers
+    """.split()  # noqa: SIM905
+)
+
 # A crash is a quick death by its own signal: libFuzzer's handlers would unwind the smashed stack and may die there.
 _HANDLERS = ("segv", "bus", "abrt", "ill", "fpe", "int", "term", "xfsz", "usr1", "usr2")
 
@@ -30,13 +48,18 @@ SEED_LIMIT = 1 << 31  # libFuzzer's -seed is an int; 0 asks for a random one
 
 
 def check(flags: tuple[str, ...]) -> None:
-    """Raise UsageError for a flag that libFuzzer would carry out behind firedamp's back."""
+    """Raise UsageError for a flag that libFuzzer does not know, or would carry out behind firedamp's back."""
     for flag in flags:
         name = flag.lstrip("-").partition("=")[0]
         if not flag.startswith("-") or "=" not in flag:
             raise UsageError(f"{flag!r}: is no libFuzzer flag; they are written -name=value, folders come from `seeds`")
         if name in REFUSED:
             raise UsageError(f"{flag!r}: is not passed to libFuzzer; {REFUSED[name]}")
+        if name not in KNOWN:
+            guess = did_you_mean(name, KNOWN - REFUSED.keys())
+            raise UsageError(f"{flag!r}: libFuzzer has no flag -{name}{guess or '; see its manual'}")
+        if flag.startswith("--"):
+            raise UsageError(f"{flag!r}: libFuzzer passes over what begins with two dashes; write {flag[1:]}")
 
 
 def life_seed(seed: int, worker: int, life: int) -> int:

@@ -21,6 +21,25 @@ def test_what_is_no_flag_is_refused(word: str) -> None:
         flags.check((word,))
 
 
+@pytest.mark.parametrize(
+    ("word", "answer"),
+    [
+        ("-only_asci=1", "libFuzzer has no flag -only_asci; did you mean only_ascii?"),
+        ("--use_value_profil=1", "did you mean use_value_profile?"),
+        ("--only_ascii=1", "two dashes; write -only_ascii=1"),
+        ("-frobnicate=1", "libFuzzer has no flag -frobnicate; see its manual"),
+    ],
+)
+def test_a_flag_that_libfuzzer_does_not_know_is_refused_with_the_nearest_one(word: str, answer: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        flags.check((word,))
+    assert answer in str(refusal.value)
+
+
+def test_what_firedamp_refuses_exists() -> None:
+    assert flags.REFUSED.keys() <= flags.KNOWN
+
+
 def test_other_flags_pass_verbatim_and_after_ours() -> None:
     extra = ("-only_ascii=1", "-use_value_profile=1")
     flags.check(extra)
