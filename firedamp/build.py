@@ -14,28 +14,27 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, assert_never
 
 from firedamp import profiles, toolchain
+from firedamp.build_cache import FACTS, BuildCache, dependencies, digest, file_digest, linked_files
+from firedamp.build_refusal import check_entries, first_errors, remedy, unguarded
 from firedamp.errors import BuildError, ToolMissing, UnguardedTarget
 from firedamp.prepare import prepared
-from firedamp.proof import Names, describe, names, prove
+from firedamp.proof import names, prove
+from firedamp.runtime_objects import compile_runtime, runtime_digest, tools
 from firedamp.target import Build, Profile, Proof, Target, TargetKind
 from firedamp.toolchain import Compiler
 
 Progress = Callable[[str], None]
 
-RUNTIME = Path(__file__).parent / "runtime"
 FORMAT = "1"  # of the cache; a new number forgets every old build
 CXX_SUFFIXES = frozenset({".cc", ".cpp", ".cxx", ".c++", ".C"})
-ENTRY = "LLVMFuzzerTestOneInput"
 PATIENCE_S = 1.0  # a build that is done sooner says nothing
-SHOWN_LINES = 12
 
 
 def build(
@@ -60,7 +59,7 @@ def build(
         case TargetKind.HARNESS | TargetKind.PROGRAM:
             made = _compiled(target, profile, _choose(profile, compiler), cache.absolute(), progress)
             if profile is Profile.HARDENED and not made.proof.guarded and not allow_unguarded:
-                raise UnguardedTarget(_unguarded(made))
+                raise UnguardedTarget(unguarded(made))
         case _:
             assert_never(target.kind)
     return made
@@ -73,21 +72,12 @@ def _choose(profile: Profile, name: str | None) -> Compiler:
     return compiler
 
 
-def _unguarded(made: Build) -> str:
-    shown = describe(made.proof).splitlines()[0]
-    return (
-        f"target {made.target.name}: no guard of ours could fire in it ({shown}), although {made.compiler} was told to"
-        " put them in. Code without arrays on the stack and without string functions of known size looks like this:"
-        " if that is meant, pass --unguarded"
-    )
-
-
 def _installed(target: Target, profile: Profile, executable: Path) -> Build:
     with executable.open("rb") as stream:
         content = hashlib.file_digest(stream, "sha256").hexdigest()
-    digest = _digest((FORMAT, str(executable), content, target.harness or ""))
+    name = digest((FORMAT, str(executable), content, target.harness or ""))
     return Build(
-        target=target, profile=profile, compiler="none", digest=digest, executable=executable, proof=prove(executable)
+        target=target, profile=profile, compiler="none", digest=name, executable=executable, proof=prove(executable)
     )
 
 
@@ -105,9 +95,8 @@ def _program(target: Target) -> Path:
 def _compiled(target: Target, profile: Profile, compiler: Compiler, cache: Path, progress: Progress | None) -> Build:
     cache.mkdir(parents=True, exist_ok=True)
     recipe = Recipe.of(target, profile, compiler, cache)
-    if (folder := recipe.find()) is None:
-        folder = recipe.make(progress)
-    facts = json.loads((folder / "build.json").read_text())
+    folder = BuildCache(folder=cache).find(recipe.key) or recipe.make(progress)
+    facts = json.loads((folder / FACTS).read_text())
     library = folder / "target.so"
     return Build(
         target=target,
@@ -136,16 +125,15 @@ class Recipe:
     tree: Path  # target.root, or its prepared copy
     sources: tuple[Path, ...]
     cflags: tuple[str, ...]
-    tools: Path
 
     @classmethod
     def of(cls, target: Target, profile: Profile, compiler: Compiler, cache: Path) -> "Recipe":
         root = target.root.resolve()
-        tools = _tools(cache)
-        flags = profiles.compile_flags(compiler, profile, target.kind, tools)
+        folder = tools(cache)
+        flags = profiles.compile_flags(compiler, profile, target.kind, folder)
         tree = root
         if target.prepare:
-            tree = prepared(root, target.prepare, _environment(compiler, profile, flags, tools, target), cache)
+            tree = prepared(root, target.prepare, _environment(compiler, profile, flags, folder), cache)
             flags = (*flags, f"-fdebug-prefix-map={tree}={root}")
         return cls(
             target=target,
@@ -155,63 +143,33 @@ class Recipe:
             tree=tree,
             sources=_sources(target, tree),
             cflags=(*flags, *target.cflags),
-            tools=tools,
         )
 
     @property
     def key(self) -> str:
         """Of everything known before compiling."""
         known = (FORMAT, str(self.compiler), *self.compiler.command, self.profile, self.target.kind, str(self.tree))
-        files = (*self.sources, *_linked_files(self.target.ldflags, self.tree))
-        contents = (f"{path} {_file_digest(path)}" for path in files)
-        return _digest((*known, "cflags", *self.cflags, "ldflags", *self.target.ldflags, _runtime_digest(), *contents))
-
-    @property
-    def _headers(self) -> Path:
-        return self.cache / "headers" / f"{self.key}.json"
-
-    def find(self) -> Path | None:
-        """The finished folder, when the headers of the last build are as they were."""
-        try:
-            headers = json.loads(self._headers.read_text())
-        except (OSError, ValueError):
-            return None
-        folder = self.cache / self._final(headers)
-        return folder if (folder / "build.json").exists() else None
-
-    def _final(self, headers: Iterable[str]) -> str:
-        return _digest((self.key, *(f"{path} {_file_digest(Path(path))}" for path in sorted(headers))))
+        files = (*self.sources, *linked_files(self.target.ldflags, self.tree))
+        contents = (f"{path} {file_digest(path)}" for path in files)
+        return digest((*known, "cflags", *self.cflags, "ldflags", *self.target.ldflags, runtime_digest(), *contents))
 
     def make(self, progress: Progress | None) -> Path:
-        """Compiles, links and proves in a folder of its own, then renames it: a reader never sees a half build."""
+        """Compiles, links and proves in a folder of its own, which then goes to the cache."""
         work = Path(tempfile.mkdtemp(prefix=".building-", dir=self.cache))
         try:
             objects, headers = self._compile(work, progress)
-            self._check_entries(objects)
+            tables = {self._shown(source): names(item) for source, item in zip(self.sources, objects, strict=True)}
+            check_entries(self.target.name, self.target.kind, tables)
             self._link(work, objects)
             proof = prove(work / "replay", objects)
             facts = {"compiler": str(self.compiler), "target": self.target.name, "proof": dataclasses.asdict(proof)}
-            (work / "build.json").write_text(json.dumps(facts, indent=1))
+            (work / FACTS).write_text(json.dumps(facts, indent=1))
             for notes in (work / "objects").glob("*.gcno"):  # of gcc --coverage: what its counts mean
                 notes.rename(work / notes.name)
             shutil.rmtree(work / "objects")
-            return self._publish(work, headers)
+            return BuildCache(folder=self.cache).publish(self.key, work, headers)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-
-    def _publish(self, work: Path, headers: list[str]) -> Path:
-        folder = self.cache / self._final(headers)
-        work.chmod(0o755)  # mkdtemp made it ours alone
-        try:
-            work.rename(folder)
-        except OSError:
-            if not (folder / "build.json").exists():  # else another process was first, with the same result
-                raise
-        self._headers.parent.mkdir(exist_ok=True)
-        note = _scratch(self._headers)
-        note.write_text(json.dumps(headers))
-        note.replace(self._headers)
-        return folder
 
     def _compile(self, work: Path, progress: Progress | None) -> tuple[tuple[Path, ...], list[str]]:
         folder = work / "objects"
@@ -228,7 +186,7 @@ class Recipe:
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-        headers = {header for item in objects for header in _dependencies(item.with_suffix(".d"), self.tree)}
+        headers = {header for item in objects for header in dependencies(item.with_suffix(".d"), self.tree)}
         return objects, sorted(headers - set(map(str, self.sources)))
 
     def _compile_one(self, source: Path, output: Path) -> None:
@@ -261,31 +219,7 @@ class Recipe:
             self._run(command, f"{output} does not link")
 
     def _runtime_object(self, work: Path, name: str) -> Path:
-        return _compile_runtime(self.compiler, name, work / "objects" / f"runtime-{name}.o")
-
-    def _check_entries(self, objects: tuple[Path, ...]) -> None:
-        tables = {self._shown(source): names(item) for source, item in zip(self.sources, objects, strict=True)}
-        mains, entries = _definers(tables, "main"), _definers(tables, ENTRY)
-        where = f"target {self.target.name}"
-        if self.target.kind is TargetKind.HARNESS:
-            if mains and not entries:
-                raise BuildError(
-                    f"{where}: missing symbol {ENTRY}: no source defines it, but {mains[0]} has a main;"
-                    " for a program with its own main write `program = true`"
-                )
-            if mains:
-                raise BuildError(
-                    f"{where}: {entries[0]} defines {ENTRY} and {mains[0]} defines main: a harness has no main of its"
-                    f" own; leave {mains[0]} out of `sources`, or rename it with `cflags = ['-Dmain=other_main']`"
-                )
-        elif entries and not mains:
-            raise BuildError(f"{where}: no source has a main but {entries[0]} has {ENTRY}: remove `program = true`")
-        for symbol, definers in (("main", mains), (ENTRY, entries)):
-            if len(definers) > 1:
-                raise BuildError(
-                    f"{where}: {symbol} is defined {len(definers)} times: {', '.join(definers)};"
-                    " one target has one; narrow the globs of `sources`"
-                )
+        return compile_runtime(self.compiler, name, work / "objects" / f"runtime-{name}.o")
 
     def _run(self, command: tuple[str, ...], failure: str) -> None:
         run = subprocess.run(
@@ -299,8 +233,9 @@ class Recipe:
         )
         if run.returncode != 0:
             raise BuildError(
-                f"target {self.target.name}: {failure} with {self.compiler}:\n{_first_errors(run.stderr)}\n"
-                f"tried: cd {shlex.quote(str(self.tree))} && {shlex.join(command)}\n{_remedy(run.stderr, self)}"
+                f"target {self.target.name}: {failure} with {self.compiler}:\n{first_errors(run.stderr)}\n"
+                f"tried: cd {shlex.quote(str(self.tree))} && {shlex.join(command)}\n"
+                f"{remedy(run.stderr, self.target.root)}"
             )
 
     def _shown(self, source: Path) -> str:
@@ -319,13 +254,11 @@ def _sources(target: Target, tree: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _environment(
-    compiler: Compiler, profile: Profile, flags: tuple[str, ...], tools: Path, target: Target
-) -> dict[str, str]:
+def _environment(compiler: Compiler, profile: Profile, flags: tuple[str, ...], folder: Path) -> dict[str, str]:
     """For `prepare`: what it compiles is instrumented too; coverage_off.o makes configure's test programs link."""
-    stubs = tools / f"coverage_off-{_digest((str(compiler), *compiler.command))[:12]}.o"
+    stubs = folder / f"coverage_off-{digest((str(compiler), *compiler.command))[:12]}.o"
     if not stubs.exists():
-        _compile_runtime(compiler, "coverage_off.c", stubs)
+        compile_runtime(compiler, "coverage_off.c", stubs)
     cxx = {"CXX": shlex.join(compiler.cxx_command)} if compiler.cxx_command else {}
     link = profiles.link_flags(compiler, profile) if profile is Profile.ASAN else (str(stubs),)
     joined = shlex.join(flags)
@@ -336,95 +269,3 @@ def _environment(
         "CXXFLAGS": joined,
         "LDFLAGS": shlex.join(link),
     }
-
-
-def _compile_runtime(compiler: Compiler, name: str, output: Path) -> Path:
-    scratch = _scratch(output)
-    flags = (*profiles.RUNTIME, "-fPIC", f"-ffile-prefix-map={RUNTIME}=firedamp/runtime")
-    command = (*compiler.command, *flags, "-c", str(RUNTIME / name), "-o", str(scratch))
-    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
-    if run.returncode != 0:
-        raise ToolMissing(
-            f"{compiler} does not compile firedamp's own runtime ({name}):\n{_first_errors(run.stderr)}\n"
-            f"{toolchain.REMEDY}"
-        )
-    scratch.replace(output)
-    return output
-
-
-def _tools(cache: Path) -> Path:
-    """gcc looks for its assembler here. Copied, since an installed package may lose the executable bit."""
-    folder = cache / "tools" / _runtime_digest()[:12]
-    if not (folder / "as").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, mode in (("edges.sed", 0o644), ("as", 0o755)):
-            scratch = _scratch(folder / name)
-            scratch.write_bytes((RUNTIME / name).read_bytes())
-            scratch.chmod(mode)
-            scratch.replace(folder / name)
-    return folder
-
-
-def _scratch(path: Path) -> Path:
-    """Where `path` is written before it is renamed: beside it, and of this thread alone."""
-    return path.with_name(f".{os.getpid()}-{threading.get_ident()}-{path.name}")
-
-
-def _linked_files(ldflags: tuple[str, ...], tree: Path) -> list[Path]:
-    """The objects and archives that the link flags name, and -lNAME in the -L folders given: their content counts."""
-    folders = [tree / flag[2:] for flag in ldflags if flag.startswith("-L")]
-    files = [tree / flag for flag in ldflags if not flag.startswith("-")]
-    for flag in ldflags:
-        if flag.startswith("-l"):
-            files += [folder / f"lib{flag[2:]}{suffix}" for folder in folders for suffix in (".so", ".a")]
-    return [path for path in files if path.is_file()]
-
-
-def _dependencies(depfile: Path, tree: Path) -> list[str]:
-    """Absolute names from a Makefile rule as -MMD writes it; blanks in names are escaped by a backslash."""
-    if not depfile.exists():  # an assembler source
-        return []
-    rule = depfile.read_text(errors="surrogateescape").replace("\\\n", " ").partition(": ")[2].partition("\n")[0]
-    return [str(tree / name.replace("\0", " ").replace("$$", "$")) for name in rule.replace("\\ ", "\0").split()]
-
-
-def _definers(tables: dict[str, Names], symbol: str) -> list[str]:
-    return [source for source, table in tables.items() if symbol in table.defined]
-
-
-def _first_errors(stderr: str) -> str:
-    lines = stderr.splitlines()
-    start = next((number for number, line in enumerate(lines) if "error" in line or "undefined" in line), 0)
-    return "\n".join(lines[start : start + SHOWN_LINES])
-
-
-def _remedy(stderr: str, recipe: Recipe) -> str:
-    if ENTRY in stderr and "undefined" in stderr:
-        return f"missing symbol {ENTRY}: define it, or write `program = true` for a program with its own main"
-    if "undefined" in stderr and ("reference" in stderr or "symbol" in stderr):
-        return "add the source that defines it to `sources`, or its library to `ldflags` (-lNAME)"
-    if "multiple definition" in stderr or "duplicate symbol" in stderr:
-        return "two sources define the same symbol: narrow the globs of `sources`"
-    if "implicit declaration" in stderr or "undeclared function" in stderr:
-        return "old C: add '-Wno-implicit-function-declaration' (or '-std=gnu89') to `cflags`"
-    if "file not found" in stderr or "No such file" in stderr:
-        return f"add -I folders relative to {recipe.target.root} to `cflags`; generate headers in `prepare`"
-    if "libasan" in stderr or "libclang_rt" in stderr:
-        return "the compiler's sanitizer runtime is missing: apt-get install libclang-rt-dev (clang) or libasan8 (gcc)"
-    return "correct the source or `cflags` and `ldflags` of the target, or try another --compiler"
-
-
-def _runtime_digest() -> str:
-    return _digest(_file_digest(path) for path in sorted(RUNTIME.iterdir()) if path.is_file())
-
-
-def _file_digest(path: Path) -> str:
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError:
-        return "absent"
-
-
-def _digest(parts: Iterable[str]) -> str:
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogateescape")).hexdigest()[:32]

@@ -1,0 +1,44 @@
+"""firedamp's own C, compiled: what is linked beside a target, and the assembler that gcc is given."""
+
+import subprocess
+from pathlib import Path
+
+from firedamp import profiles, toolchain
+from firedamp.build_cache import digest, file_digest, scratch
+from firedamp.build_refusal import first_errors
+from firedamp.errors import ToolMissing
+from firedamp.toolchain import Compiler
+
+RUNTIME = Path(__file__).parent / "runtime"
+
+
+def runtime_digest() -> str:
+    return digest(file_digest(path) for path in sorted(RUNTIME.iterdir()) if path.is_file())
+
+
+def compile_runtime(compiler: Compiler, name: str, output: Path) -> Path:
+    """The source `name` of the runtime as the object `output`, which appears whole or not at all."""
+    draft = scratch(output)
+    flags = (*profiles.RUNTIME, "-fPIC", f"-ffile-prefix-map={RUNTIME}=firedamp/runtime")
+    command = (*compiler.command, *flags, "-c", str(RUNTIME / name), "-o", str(draft))
+    run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
+    if run.returncode != 0:
+        raise ToolMissing(
+            f"{compiler} does not compile firedamp's own runtime ({name}):\n{first_errors(run.stderr)}\n"
+            f"{toolchain.REMEDY}"
+        )
+    draft.replace(output)
+    return output
+
+
+def tools(cache: Path) -> Path:
+    """gcc looks for its assembler here. Copied, since an installed package may lose the executable bit."""
+    folder = cache / "tools" / runtime_digest()[:12]
+    if not (folder / "as").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, mode in (("edges.sed", 0o644), ("as", 0o755)):
+            draft = scratch(folder / name)
+            draft.write_bytes((RUNTIME / name).read_bytes())
+            draft.chmod(mode)
+            draft.replace(folder / name)
+    return folder
