@@ -142,7 +142,7 @@ class Recipe:
             cache=cache,
             tree=tree,
             sources=_sources(target, tree),
-            cflags=(*flags, *target.cflags),
+            cflags=(*flags, *profiles.honoured(profile, target.cflags)),
         )
 
     @property

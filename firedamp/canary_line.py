@@ -26,7 +26,7 @@ def check_address(module: str, start: int, inside_call: int) -> int | None:
 
 @functools.lru_cache(maxsize=256)
 def _search(module: str, mtime_ns: int, start: int, call: int) -> int | None:
-    code = _code(module, start, call)
+    code = code_between(module, start, call)
     for at in range(len(code) - 2, -1, -1):
         if code[at] == 0x75:  # jne rel8
             size, field = 2, code[at + 1 : at + 2]
@@ -39,7 +39,8 @@ def _search(module: str, mtime_ns: int, start: int, call: int) -> int | None:
     return None
 
 
-def _code(module: str, start: int, end: int) -> bytes:
+def code_between(module: str, start: int, end: int) -> bytes:
+    """The bytes of a file at these virtual addresses, none where it has none. OSError, ELFError: it cannot be read."""
     if not 0 <= end - start <= FARTHEST_BYTES:
         return b""
     from elftools.elf.elffile import ELFFile  # takes 50 ms, and most runs have no such frame

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from firedamp.outcome import Frame
+from firedamp.outcome import Frame, Smash
 
 
 class Severity(StrEnum):
@@ -48,6 +48,7 @@ class Detection:
     message: str = ""  # one line for a person
     evidence: tuple[str, ...] = ()
     stack: tuple[Frame, ...] = ()
+    smash: Smash | None = None  # of a stack-smash whose frame could be read
 
     def signature(self, target: str) -> str:
         return "\n".join((target, self.kind, *self.place))

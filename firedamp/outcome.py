@@ -62,6 +62,38 @@ class Access(StrEnum):
     EXEC = "exec"
 
 
+SMASHED = "*** stack smashing detected ***"  # glibc debug/stack_chk_fail.c, in __abort_msg
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackScene:
+    """A thread's stack when its canary was found dead, as it lay in memory: raw, for firedamp.canary_frame.
+
+    `bases` has for each frame, innermost first, the stack pointer, rbp and the canonical frame address (the stack
+    pointer of the caller); None where unwinding lost it.
+    """
+
+    start: int  # address of memory[0]
+    memory: bytes
+    canary: int | None  # the value that the thread's functions compare with: fs:0x28
+    bases: tuple[tuple[int, int | None, int | None], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Smash:
+    """What a frame shows whose canary died. What could not be shown is None; ranges of the input are half-open."""
+
+    found: str  # hexadecimal: the eight bytes that lay in the canary's place
+    changed_bytes: int  # of the canary, up to the last one that differs
+    buffer: str | None = None  # the array that was overrun
+    buffer_bytes: int | None = None
+    overrun_bytes: int | None = None  # at least so far past its end
+    proved: bool = False  # the bytes in it show that `buffer` was overrun; false: it lies next to the canary
+    canary_input: tuple[int, int] | None = None  # the bytes of the input that lie on the canary
+    return_input: tuple[int, int] | None = None  # ... and on the return address of the function
+    ambiguous: bool = False  # the input has these bytes in several places: the ranges are the first of them
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fatal:
     """A SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS or SIGTRAP as it was about to be delivered, handled or not.
@@ -79,6 +111,8 @@ class Fatal:
     handled: bool = False  # the program had a handler for it
     stack_exhausted: bool = False
     stack: tuple[Frame, ...] = ()  # innermost first
+    scene: StackScene | None = None  # only between the tracer and the bench, which reads `smash` from it
+    smash: Smash | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

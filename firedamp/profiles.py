@@ -5,6 +5,7 @@ call inline into its caller; glibc's fortified wrappers are always_inline and st
 by -finline-functions-called-once alone, clang 14 does it everywhere unless it is told to heed `inline` only.
 """
 
+import re
 from pathlib import Path
 
 from firedamp.target import Profile, TargetKind
@@ -18,6 +19,8 @@ FUZZING_CODE_ONLY = (
     "-fsanitize=fuzzer-no-link",
     "-fno-sanitize-coverage=inline-8bit-counters,pc-table,trace-cmp,indirect-calls,stack-depth",
 )
+
+GUARD_FLAG = re.compile(r"-fstack-protector|-[DU]_FORTIFY_SOURCE")
 
 # Our own C: no canary, no fortified call and no counter of ours may look like the target's.
 RUNTIME = (
@@ -52,6 +55,14 @@ def compile_flags(compiler: Compiler, profile: Profile, kind: TargetKind, tools:
             level = fortify_level(compiler)
             guards = ("-fstack-protector-strong", *((f"-D_FORTIFY_SOURCE={level}",) if level else ()))
             return (*shared, *guards, *_quiet(compiler), *_coverage(compiler, kind, tools))
+
+
+def honoured(profile: Profile, cflags: tuple[str, ...]) -> tuple[str, ...]:
+    """The target's own flags, which come last and win: a choice of stack protector or FORTIFY is one of the hardened
+    build; the others stand for code without them."""
+    if profile is Profile.HARDENED:
+        return cflags
+    return tuple(flag for flag in cflags if not GUARD_FLAG.match(flag))
 
 
 def link_flags(compiler: Compiler, profile: Profile) -> tuple[str, ...]:

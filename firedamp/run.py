@@ -20,6 +20,7 @@ from typing import Self
 
 from firedamp import jail, sanitizers, symbols, uncaught
 from firedamp.call_line import SYSTEM_HEADER, call_line
+from firedamp.canary_frame import read_smash
 from firedamp.canary_line import check_address
 from firedamp.errors import UsageError
 from firedamp.outcome import Fatal, Frame, Outcome, Tree
@@ -55,13 +56,13 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**kept, "LC_ALL": "C"}
 
 
-def resolve_outcome(outcome: Outcome) -> Outcome:
-    """Raw frames get function, file and line; `own` is taken from the runtimes' frames."""
+def resolve_outcome(outcome: Outcome, data: bytes = b"") -> Outcome:
+    """Raw frames get function, file and line; `own` is taken from the runtimes' frames. `data` is the run's input."""
     if not (outcome.fatals or outcome.exit_stack or outcome.stall_stack):
         return outcome
     return replace(
         outcome,
-        fatals=tuple(_resolve_fatal(fatal) for fatal in outcome.fatals),
+        fatals=tuple(_resolve_fatal(fatal, data) for fatal in outcome.fatals),
         exit_stack=resolve_stack(outcome.exit_stack),
         stall_stack=resolve_stack(outcome.stall_stack),
     )
@@ -114,8 +115,12 @@ def _at_its_check(caller: Frame, frame: Frame) -> Frame:
     return replace(caller, file=there.file or caller.file, line=there.line or caller.line)
 
 
-def _resolve_fatal(fatal: Fatal) -> Fatal:
-    return replace(fatal, stack=resolve_stack(fatal.stack))
+def _resolve_fatal(fatal: Fatal, data: bytes) -> Fatal:
+    named = replace(fatal, stack=resolve_stack(fatal.stack))
+    if named.scene is None:
+        return named
+    with NAMING:
+        return replace(named, scene=None, smash=read_smash(named, data))
 
 
 def _is_runtime(frame: Frame, *, sanitized: bool) -> bool:
@@ -206,7 +211,7 @@ class Bench:
         argv, stdin = self._feed(data, payload)
         harness = self.target.kind is TargetKind.HARNESS
         execution = replace(self._execution(argv, Streams()), stdin=stdin, exit_stack=harness or self._sanitized)
-        outcome, _ = self._run(execution)
+        outcome, _ = self._run(execution, data)
         if self.target.kind is TargetKind.PYTHON:
             said, stack = uncaught.read(self.room.tmp)
             outcome = replace(outcome, uncaught=said, uncaught_stack=stack)
@@ -270,13 +275,13 @@ class Bench:
             self.room.adopt()
         self._prepared = True
 
-    def _run(self, execution: Execution) -> tuple[Outcome, object]:
+    def _run(self, execution: Execution, data: bytes = b"") -> tuple[Outcome, object]:
         trace = self.executor.run(execution)
-        return self._resolved(trace), trace.report
+        return self._resolved(trace, data), trace.report
 
-    def _resolved(self, trace: Trace) -> Outcome:
+    def _resolved(self, trace: Trace, data: bytes = b"") -> Outcome:
         self.foreign |= dict.fromkeys(trace.foreign)
-        outcome = resolve_outcome(replace(trace.outcome, confinement=jail.level()))
+        outcome = resolve_outcome(replace(trace.outcome, confinement=jail.level()), data)
         return self._with_report(outcome) if self._sanitized else outcome
 
     def _with_report(self, outcome: Outcome) -> Outcome:

@@ -17,7 +17,7 @@ from typing import Any, Self
 
 from firedamp.errors import StoreError, UsageError
 from firedamp.finding import Detection, Finding, Severity, Standing, State
-from firedamp.outcome import Frame
+from firedamp.outcome import Frame, Smash
 from firedamp.suggestion import did_you_mean
 
 NAME = "findings.db"
@@ -319,7 +319,16 @@ def _detection(values: dict[str, Any]) -> Detection:
         message=values["message"],
         evidence=tuple(values["evidence"]),
         stack=tuple(Frame(**frame) for frame in values["stack"]),
+        smash=_smash(values.get("smash")),
     )
+
+
+def _smash(values: dict[str, Any] | None) -> Smash | None:
+    """JSON knows no tuples."""
+    if values is None:
+        return None
+    facts: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in values.items()}
+    return Smash(**facts)
 
 
 def _now() -> str:

@@ -1,22 +1,23 @@
 """The stack protector's canary was overwritten: GCC's and clang's -fstack-protector call __stack_chk_fail."""
 
+from dataclasses import replace
 from signal import Signals
 
 from firedamp.finding import Detection, Severity
 from firedamp.guards.fatal import decisive_fatal, detect
 from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.place import caller_of, function_name, runtime_names, where
-from firedamp.outcome import Fatal, Outcome
+from firedamp.outcome import SMASHED, Fatal, Outcome, Smash
 
 CHECKS = frozenset({"__stack_chk_fail", "__stack_chk_fail_local"})
 CALLERS = CHECKS | {"__fortify_fail", "__libc_fatal"}
-MESSAGE = "*** stack smashing detected ***"  # glibc debug/stack_chk_fail.c
+UNKNOWN = "how far the write went is not known: the canary's place in the frame could not be read"
 
 
 def is_stack_smash(fatal: Fatal) -> bool:
     """libc says so in __abort_msg, or the check itself is running (a static binary, musl, a hidden check of ours)."""
     if fatal.abort_message:
-        return fatal.signal is Signals.SIGABRT and fatal.abort_message.startswith(MESSAGE)
+        return fatal.signal is Signals.SIGABRT and fatal.abort_message.startswith(SMASHED)
     return not CHECKS.isdisjoint(runtime_names(fatal.stack))
 
 
@@ -25,16 +26,57 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
     if fatal is None or not is_stack_smash(fatal):
         return ()
     smashed = caller_of(fatal.stack, CALLERS)
-    return detect(
+    smash = fatal.smash
+    said = detect(
         fatal,
         guard=GUARD.name,
         kind="stack-smash",
         cwe=121,
         severity=Severity.CRITICAL,
-        message=f"canary of {where(smashed)} smashed",
+        message=f"canary of {where(smashed)} smashed" + ("" if smash is None else brief(smash)),
         frame=smashed,
         at=(function_name(smashed),) if smashed is not None else (),  # what lies above is overwritten
     )
+    evidence = describe_smash(smash) if smash is not None else (UNKNOWN,)
+    return tuple(replace(each, evidence=(*each.evidence, *evidence), smash=smash) for each in said)
+
+
+def brief(smash: Smash) -> str:
+    """For the message: `: 16-byte name[] ran over by at least 14 bytes, the canary is input[22:30]`."""
+    facts = []
+    if smash.proved:
+        facts.append(f"{smash.buffer_bytes}-byte {smash.buffer} ran over by at least {smash.overrun_bytes} bytes")
+    if smash.canary_input is not None:
+        facts.append(f"the canary is {span(smash.canary_input)}")
+    return f": {', '.join(facts)}" if facts else ""
+
+
+def describe_smash(smash: Smash) -> tuple[str, ...]:
+    """What is known of the frame, and what is not."""
+    several = ", the first of several places with these bytes" if smash.ambiguous else ""
+    facts = [
+        f"canary overwritten up to byte {smash.changed_bytes} of 8; it holds {bytes.fromhex(smash.found).hex(' ')}"
+    ]
+    if smash.buffer is None:
+        facts.append("which buffer ran over is not known: no debug information names one below the canary")
+    elif smash.proved:
+        facts.append(f"{smash.buffer} of {smash.buffer_bytes} bytes ran over by at least {smash.overrun_bytes} bytes")
+    else:
+        facts.append(
+            f"{smash.buffer} of {smash.buffer_bytes} bytes lies next to the canary, which was overwritten up to "
+            f"{smash.overrun_bytes} bytes past its end; that it is the one that ran over is not shown"
+        )
+    if smash.canary_input is not None:
+        facts.append(f"the canary is {span(smash.canary_input)}{several}")
+    else:
+        facts.append("the input does not hold what lies on the canary: how it got there is not known")
+    if smash.return_input is not None:
+        facts.append(f"the return address is {span(smash.return_input)}{several}")
+    return tuple(facts)
+
+
+def span(part: tuple[int, int]) -> str:
+    return f"input[{part[0]}:{part[1]}]"
 
 
 GUARD = Guard(name="stack_smash", needs=frozenset({Armed.CANARY, Armed.SIGNALS}), judge=judge)

@@ -4,6 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ def finding(each: Finding, *, root: Path, results: Path) -> dict[str, Any]:
         "cwe": detection.cwe or None,
         "severity": detection.severity.value,
         "message": detection.message,
+        **({} if detection.smash is None else {"canary": asdict(detection.smash)}),
         "count": each.count,
         "confirmed": list(each.confirmed),
         "state": each.state.value,

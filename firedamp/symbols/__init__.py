@@ -10,12 +10,13 @@ from pathlib import Path
 
 from firedamp.outcome import Frame
 from firedamp.symbols.module import Module
+from firedamp.symbols.variables import Buffer
 from firedamp.unwind.site import is_own
 
 MODULE_LIMIT = 64  # files whose names are kept
 FRAME_LIMIT = 16384
 
-__all__ = ["resolve", "resolve_frame"]
+__all__ = ["Buffer", "buffers", "resolve", "resolve_frame"]
 
 
 def resolve(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
@@ -38,6 +39,15 @@ def resolve_frame(frame: Frame) -> Frame:
     if not stat.S_ISREG(status.st_mode):
         return frame  # a pipe would be waited for
     return _resolve(frame, status.st_mtime_ns, status.st_size)
+
+
+def buffers(frame: Frame) -> tuple[Buffer, ...]:
+    """Arrays and structures on the stack of the frame's function; none without debug information."""
+    try:
+        status = Path(frame.module).stat()
+    except (OSError, ValueError):
+        return ()
+    return _module(frame.module, status.st_mtime_ns, status.st_size).buffers(frame.offset)
 
 
 @lru_cache(maxsize=FRAME_LIMIT)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from firedamp.symbols.line_program import Parameters, run
+from firedamp.symbols.variables import Buffer, buffers
 
 Place = tuple[str, int]  # absolute path, line
 Range = tuple[int, int, Any]  # start, end, compilation unit
@@ -29,6 +30,13 @@ class Lines:
             return self._find(address)
         except Exception:
             return None
+
+    def buffers(self, address: int) -> tuple[Buffer, ...]:
+        """Arrays and structures on the stack of the function at `address`."""
+        try:
+            return next((found for unit in self._units(address) if (found := buffers(unit, address))), ())
+        except Exception:  # as in `find`
+            return ()
 
     def _find(self, address: int) -> Place | None:
         for unit in self._units(address):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from firedamp.symbols.functions import Function, Functions
 from firedamp.symbols.lines import Lines, Place
+from firedamp.symbols.variables import Buffer
 from firedamp.unwind.image import Image
 
 DEBUG_ROOT = Path("/usr/lib/debug")
@@ -28,6 +29,9 @@ class Module:
 
     def line(self, address: int) -> Place | None:
         return self._lines.find(address)
+
+    def buffers(self, address: int) -> tuple[Buffer, ...]:
+        return self._lines.buffers(address)
 
     def is_runtime(self, address: int) -> bool:
         """In a static program, which holds its C library: that has no lines where the program's own code has them."""

@@ -26,7 +26,7 @@ from firedamp.trace.streams import Opened
 from firedamp.trace.tracee import Exit, Tracee
 from firedamp.trace.usage import high_water_bytes, usage
 from firedamp.trace.witness import Witness, is_deadly
-from firedamp.unwind import Unwinder
+from firedamp.unwind import Base, Unwinder
 
 BRK = 12
 EXIT_GROUP = 231
@@ -115,7 +115,7 @@ class Run:
         self._numbers = self._interceptor.numbers() if self._interceptor is not None else frozenset()
         self._passing = launch.NOTED  # these stop, but nobody decides about them
         self.options = EXIT_OPTIONS if execution.exit_stack else OPTIONS
-        self._witness = Witness(self._frames)
+        self._witness = Witness(self._frames, self._bases)
         self._tracees: dict[int, Tracee] = {}
         self._leader = 0
         self.started = False
@@ -284,6 +284,11 @@ class Run:
     def _frames(self, pid: int, tid: int, registers: Registers) -> tuple[Frame, ...]:
         return self._unwinder.stack(
             pid, registers.dwarf(), lambda address, size: ptrace.read_memory(tid, address, size)
+        )
+
+    def _bases(self, pid: int, tid: int, registers: Registers, limit: int) -> tuple[Base, ...]:
+        return self._unwinder.bases(
+            pid, registers.dwarf(), lambda address, size: ptrace.read_memory(tid, address, size), limit
         )
 
     # -- system calls -------------------------------------------------------------------------------------------

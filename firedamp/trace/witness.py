@@ -4,13 +4,14 @@ import signal
 from collections.abc import Callable
 from signal import Signals
 
-from firedamp.outcome import Access, Fatal, Frame
+from firedamp.outcome import SMASHED, Access, Fatal, Frame, StackScene
 from firedamp.trace import ptrace
 from firedamp.trace.abort_message import abort_message
 from firedamp.trace.access import Touch, touches
 from firedamp.trace.call import caught_signals, ends_by
 from firedamp.trace.ptrace import Registers, SignalInfo
 from firedamp.trace.thread_stack import exhausted
+from firedamp.unwind import Base
 
 FATAL = frozenset(
     {
@@ -37,6 +38,9 @@ ENDING = frozenset(
 SI_KERNEL = 0x80
 FAULTS = frozenset({signal.SIGSEGV, signal.SIGBUS})
 ADDRESSED = FAULTS | {signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
+GUARD_OFFSET = 0x28  # of the canary in the thread's control block: tcbhead_t of glibc (sysdeps/x86_64/nptl/tls.h)
+SCENE_BYTES = 256 * 1024  # of the stack, from the abort up to the frames that called the smashed one
+SCENE_FRAMES = 16  # glibc has seven of its own above the smashed one
 LONGEST_INSTRUCTION = 15  # Intel SDM, volume 2, section 2.3.11
 
 # A program may live on its own SIGSEGVs (garbage collectors, the JVM): the first ones and the last one are enough.
@@ -51,8 +55,13 @@ def is_deadly(tid: int, number: int) -> bool:
 class Witness:
     """Collects the Fatals of one run, in order of delivery."""
 
-    def __init__(self, frames: Callable[[int, int, Registers], tuple[Frame, ...]]) -> None:
+    def __init__(
+        self,
+        frames: Callable[[int, int, Registers], tuple[Frame, ...]],
+        bases: Callable[[int, int, Registers, int], tuple[Base, ...]],
+    ) -> None:
         self._frames = frames
+        self._bases = bases
         self._first: list[Fatal] = []
         self._last: tuple[int, SignalInfo, Registers] | None = None
         self._final: Fatal | None = None
@@ -78,17 +87,29 @@ class Witness:
         touch = self._touch(tid, info, registers) if number in FAULTS and from_kernel else None
         known = from_kernel and number in ADDRESSED and info.code != SI_KERNEL
         address = info.address if known else (touch.address if touch is not None else None)
+        message = abort_message(pid, tid) if number == signal.SIGABRT else None
         return Fatal(
             signal=number,
             code=info.code,
             address=address,
             access=touch.access if touch is not None else None,
-            abort_message=abort_message(pid, tid) if number == signal.SIGABRT else None,
+            abort_message=message,
             handled=handled,
             stack_exhausted=(
                 number in FAULTS and address is not None and exhausted(pid, address, registers.stack_pointer)
             ),
             stack=self._frames(pid, tid, registers) if full else (),
+            scene=self._scene(pid, tid, registers) if full and (message or "").startswith(SMASHED) else None,
+        )
+
+    def _scene(self, pid: int, tid: int, registers: Registers) -> StackScene:
+        guard = ptrace.read_memory(tid, registers.named("fs_base") + GUARD_OFFSET, 8)
+        start = registers.stack_pointer
+        return StackScene(
+            start=start,
+            memory=ptrace.read_memory(tid, start, SCENE_BYTES),
+            canary=int.from_bytes(guard, "little") if len(guard) == 8 else None,
+            bases=self._bases(pid, tid, registers, SCENE_FRAMES),
         )
 
     def _touch(self, tid: int, info: SignalInfo, registers: Registers) -> Touch | None:

@@ -4,6 +4,6 @@ It never trusts what it reads: a corrupt stack or a corrupt file ends the stack 
 """
 
 from firedamp.unwind.site import is_own, site_digest
-from firedamp.unwind.unwinder import Unwinder
+from firedamp.unwind.unwinder import Base, Unwinder
 
-__all__ = ["Unwinder", "is_own", "site_digest"]
+__all__ = ["Base", "Unwinder", "is_own", "site_digest"]

@@ -18,12 +18,14 @@ RECALL_LIMIT = 4096  # stacks that are remembered per process, or per program of
 MOST_ALIKE = 8  # stacks that one instruction shows at one depth, as each fclose of a program does
 FRAME_LIMIT = 65536  # interned frames
 LOWEST = 65536  # of mapped addresses (vm.mmap_min_addr); the start of ld.so has argc where callers have an address
+FRAME_POINTER = 6  # rbp: System V ABI for x86-64, figure 3.36
 SIGRETURN = b"\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05"  # mov $__NR_rt_sigreturn, %rax; syscall
 # of struct sigcontext (asm/sigcontext.h), which lies 40 bytes into ucontext: r8-r15 rdi rsi rbp rbx rdx rax rcx rsp rip
 SIGCONTEXT_OFFSET = 40
 SIGCONTEXT_REGISTERS = (8, 9, 10, 11, 12, 13, 14, 15, 5, 4, 6, 3, 1, 0, 2, 7, 16)
 
 Read = Callable[[int, int], bytes]
+Base = tuple[int, int | None, int | None]  # stack pointer, rbp, canonical frame address (DWARF 5, 6.4)
 Registers = Dictionary[int, int]
 
 
@@ -97,6 +99,11 @@ class Unwinder:
                 recalled.clear()
             recalled[key] = (_remember(walk, registers, frames), *alike[: MOST_ALIKE - 1])
         return frames
+
+    def bases(self, pid: int, registers: Registers, read: Read, limit: int) -> tuple[Base, ...]:
+        """Where the frames of `stack` lie in memory."""
+        walk = _Walk(self._maps_of(pid, registers[RETURN_ADDRESS], read), registers, read)
+        return walk.bases(limit)
 
     def _known_stacks(self, pid: int) -> Stacks:
         if not self._shared:
@@ -185,6 +192,23 @@ class _Walk:
             else:
                 address = self._leave_leaf() if exact else None
             exact = signal_frame
+
+    def bases(self, limit: int) -> tuple[Base, ...]:
+        """Of each frame of `places`; a frame whose return address is overwritten still has all three."""
+        seen: list[tuple[int, int | None]] = [
+            (self._register(STACK_POINTER), self._find_register(FRAME_POINTER)) for _ in self.places(limit)
+        ]
+        ends: list[int | None] = [*(pointer for pointer, _ in seen[1:]), self._find_register(STACK_POINTER)]
+        return tuple(
+            (pointer, frame, end if end is not None and end > pointer else None)
+            for (pointer, frame), end in zip(seen, ends, strict=True)
+        )
+
+    def _find_register(self, number: int) -> int | None:
+        try:
+            return self._register(number)
+        except Malformed:
+            return None
 
     def _register(self, number: int) -> int:
         value = self._values.get(number, -1)
