@@ -6,12 +6,12 @@ Knows no engine by name. A finding is on disk before the next attempt is asked f
 import hashlib
 import json
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from firedamp import guards, reproducer_file, shrink
+from firedamp import guards, reproducer_file, sequence, shrink
 from firedamp.confirm import Confirmation, confirm, serious
 from firedamp.engine import Attempt, Engine, Job, Progress
 from firedamp.errors import UsageError
@@ -32,8 +32,9 @@ UNEXPLAINED = Detection(
     place=("in-process",),
     message="the fuzzing process died on inputs that do nothing in a fresh process (state kept between executions?)",
 )
-UNEXPLAINED_REPLAYED = 5  # attempts; after that they are kept and counted only
+UNEXPLAINED_REPLAYED = 5  # attempts in vain; after that they are kept and counted only
 UNEXPLAINED_KEPT = 20  # inputs
+SHRUNK = {Payload.INPUT: "input.min", Payload.SEQUENCE: "inputs.min.sequence", Payload.POLICY: None}
 
 OnFinding = Callable[[Finding, bool], None]
 
@@ -165,12 +166,14 @@ class _Campaign:
 
     def _explain(self, attempt: Attempt) -> None:
         """An input that ended the fuzzing process and does nothing in a fresh one: look again, else keep it apart."""
-        self.unexplained += 1
-        if self.unexplained <= UNEXPLAINED_REPLAYED:
+        if self.unexplained < UNEXPLAINED_REPLAYED:
+            if self._led_to(attempt):
+                return
             confirmation = self._confirm(attempt.reproducer)
             if confirmation.detections:
                 self._keep(attempt, confirmation.detections, confirmation)
                 return
+        self.unexplained += 1
         folder = self._folder(UNEXPLAINED)
         if UNEXPLAINED.identity(self.job.target.name) in self.seen:
             self._again(UNEXPLAINED)
@@ -180,6 +183,15 @@ class _Campaign:
             payload = attempt.reproducer.payload
             (folder / "inputs").mkdir(parents=True, exist_ok=True)
             reproducer_file.write_atomically(folder / "inputs" / hashlib.sha256(payload).hexdigest()[:16], payload)
+
+    def _led_to(self, attempt: Attempt) -> bool:
+        """Whether the input dies in a fresh process that had the inputs before it, too: as few of them as will do."""
+        for reproducer in sequences(attempt):
+            outcome = self.engine.replay(reproducer, self.job.build)
+            if found := serious(outcome, self.job.target.name):
+                self._keep(Attempt(reproducer=reproducer, outcome=outcome), found, None)
+                return True
+        return False
 
     def _folder(self, detection: Detection) -> Path:
         target = self.job.target.name
@@ -207,7 +219,7 @@ class _Campaign:
                 outcome = self.engine.replay(replace(reproducer, payload=value), self.job.build)
             except UsageError:
                 return False  # a rule that cannot stand without another one
-            if isinstance(outcome.ending, TimedOut | OutOfMemory) and reproducer.kind is Payload.INPUT:
+            if isinstance(outcome.ending, TimedOut | OutOfMemory) and reproducer.kind is not Payload.POLICY:
                 budget.calls = 0  # each try would cost the whole limit, and an input needs many
             return name in serious(outcome, self.job.target.name)
 
@@ -215,13 +227,13 @@ class _Campaign:
         match reproducer.kind:
             case Payload.INPUT:
                 smaller = shrink.shrink(reproducer.payload, same, budget)
-            case Payload.POLICY:
+            case Payload.POLICY | Payload.SEQUENCE:  # both are lines, most of which can be left out
                 smaller = shrink.shrink_rules(reproducer.payload, same, budget)
         if smaller != reproducer.payload:
             self._replace(name, replace(reproducer, payload=smaller), reproducer)
 
     def _replace(self, name: str, smaller: Reproducer, original: Reproducer) -> None:
-        """A smaller input lies beside the original; a smaller policy takes its place."""
+        """A smaller input or sequence lies beside the original; a smaller policy takes its place."""
         detection = self.seen[name].detection
         folder = self._folder(detection)
         if smaller.kind is Payload.POLICY:
@@ -230,7 +242,7 @@ class _Campaign:
             smaller,
             folder,
             detection=detection,
-            payload_name="input.min" if smaller.kind is Payload.INPUT else None,
+            payload_name=SHRUNK[smaller.kind],
         )
         self.seen[name] = self.store.set_reproducer(name, path)
 
@@ -245,3 +257,12 @@ class _Campaign:
             wall_s=wall_s,
             interrupted=self.job.stopping(),
         )
+
+
+def sequences(attempt: Attempt) -> Iterator[Reproducer]:
+    """The attempt's input behind the last one before it, the last three, seven, ... and at last all that are known."""
+    count = 1
+    while attempt.before and count < 2 * len(attempt.before):
+        inputs = (*attempt.before[-count:], attempt.reproducer.payload)
+        yield replace(attempt.reproducer, payload=sequence.dump(inputs), sequence=True)
+        count = 2 * count + 1

@@ -18,6 +18,7 @@ class Attempt:
 
     reproducer: Reproducer
     outcome: Outcome
+    before: tuple[bytes, ...] = ()  # inputs that the same process had before, oldest first
 
 
 @dataclass(slots=True, kw_only=True)

@@ -84,7 +84,8 @@ def runtime_sources(compiler: Compiler, profile: Profile, kind: TargetKind) -> t
     if profile is not Profile.HARDENED:
         return ("replay.c",), ()
     counters = ("gcc_coverage.c",) if compiler.name == "gcc" else ()
-    return ("replay.c", "coverage_off.c"), ("monitor.c", "survive.c", "compare.c", "trace_compare.c", *counters)
+    always = ("monitor.c", "history.c", "survive.c", "compare.c", "trace_compare.c")
+    return ("replay.c", "coverage_off.c"), (*always, *counters)
 
 
 def _naming(compiler: Compiler) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Reproducers on disk: a payload (input bytes, or a policy's text) and its facts in a TOML file beside it.
+"""Reproducers on disk: a payload (an input, or the text of a policy or a sequence) and its facts in a TOML file.
 
 The facts hold all of the target, so a replay needs nothing else. Files appear whole or not at all.
 """
@@ -19,7 +19,11 @@ from firedamp.reproducer import Payload, Reproducer
 from firedamp.target import InputMode, Limits, Profile, Target, TargetKind
 
 FORMAT = 1
-NAMES = {Payload.INPUT: ("input", "reproducer.toml"), Payload.POLICY: ("faults.policy", "faults.toml")}
+NAMES = {
+    Payload.INPUT: ("input", "reproducer.toml"),
+    Payload.POLICY: ("faults.policy", "faults.toml"),
+    Payload.SEQUENCE: ("inputs.sequence", "reproducer.toml"),
+}
 ENGINES = ("fuzz", "inject")
 E = TypeVar("E", Profile, TargetKind, InputMode)
 
@@ -74,7 +78,13 @@ def read(path: Path) -> Reproducer:
     if engine not in ENGINES:
         raise table.wrong("engine", f"{engine!r} is none of {', '.join(ENGINES)}")
     target = _target(table.table("target"), facts.parent)
-    return Reproducer(engine=engine, target=target, profile=table.member("profile", Profile), payload=content)
+    return Reproducer(
+        engine=engine,
+        target=target,
+        profile=table.member("profile", Profile),
+        payload=content,
+        sequence=table.values.get("sequence") is True,
+    )
 
 
 def read_claim(path: Path) -> Claim | None:
@@ -119,6 +129,8 @@ def _document(reproducer: Reproducer, payload: str, folder: Path | None, detecti
         "payload": payload,
         "sha256": hashlib.sha256(reproducer.payload).hexdigest(),
     }
+    if reproducer.sequence:
+        document["sequence"] = True
     if detection is not None:
         frame = detection.frame
         claim = {"id": detection.identity(reproducer.target.name), "kind": detection.kind, "place": detection.place}

@@ -205,10 +205,21 @@ class Bench:
 
     def run_input(self, data: bytes) -> Outcome:
         """One input through the target's own door: a harness, standard input, a file or an argument."""
+        return self.run_inputs((data,))
+
+    def run_inputs(self, inputs: tuple[bytes, ...]) -> Outcome:
+        """One process that is given each input in turn. Only a harness takes more than one."""
+        if len(inputs) != 1 and self.target.input is not InputMode.BUFFER:
+            raise UsageError(
+                f"{self.target.name}: each process takes one input, not {len(inputs)}; replay them one by one"
+            )
         self._fresh()
-        payload = self.room.tmp / "input"  # beside the working folder: the program may write it, but does not list it
-        payload.write_bytes(data)
-        argv, stdin = self._feed(data, payload)
+        payloads = self._write(inputs)
+        argv, stdin = (
+            ((*self.command, *map(str, payloads)), None)
+            if self.target.input is InputMode.BUFFER
+            else self._feed(inputs[0], payloads[0])
+        )
         harness = self.target.kind is TargetKind.HARNESS
         execution = replace(self._execution(argv, Streams()), stdin=stdin, exit_stack=harness or self._sanitized)
         outcome, _ = self._run(execution, data)
@@ -326,6 +337,14 @@ class Bench:
 
     def _file(self, name: str | None) -> Path | None:
         return None if name is None else self.room.path / name
+
+    def _write(self, inputs: tuple[bytes, ...]) -> tuple[Path, ...]:
+        """Beside the working folder: the program may write there, but does not list it."""
+        names = ("input",) if len(inputs) == 1 else (f"input-{number:04}" for number in range(len(inputs)))
+        paths = tuple(self.room.tmp / name for name in names)
+        for path, data in zip(paths, inputs, strict=True):
+            path.write_bytes(data)
+        return paths
 
     def _feed(self, data: bytes, payload: Path) -> tuple[tuple[str, ...], Path | None]:
         """The command line and the file behind standard input that bring `data` into the program."""

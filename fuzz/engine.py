@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from firedamp import sequence
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.outcome import Outcome
-from firedamp.reproducer import Reproducer
+from firedamp.reproducer import Payload, Reproducer
 from firedamp.target import Build
 
 if TYPE_CHECKING:
@@ -27,7 +28,12 @@ class FuzzEngine:
 
     def replay(self, reproducer: Reproducer, build: Build | None) -> Outcome:
         """A fresh process each time; the tracer and the private folder are those of the replay before."""
-        return self._warm.get(reproducer.target, build).run_input(reproducer.payload)
+        bench = self._warm.get(reproducer.target, build)
+        match reproducer.kind:
+            case Payload.SEQUENCE:
+                return bench.run_inputs(sequence.parse(reproducer.payload))
+            case Payload.INPUT | Payload.POLICY:
+                return bench.run_input(reproducer.payload)
 
     @cached_property
     def _warm(self) -> "WarmBench":

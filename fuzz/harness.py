@@ -1,6 +1,7 @@
 """Python harnesses: `package.module:function` called with bytes, a FuzzedDataProvider, or through Hypothesis.
 
-Run as a program (python -P -m fuzz.harness --root ROOT MODULE:FUNCTION FILE) it is the fresh process of one input.
+Run as a program (python -P -m fuzz.harness --root ROOT MODULE:FUNCTION FILE...) it is a fresh process, of one input or
+of several in turn.
 """
 
 import importlib
@@ -49,16 +50,16 @@ def wants_provider(function: Any) -> bool:
 
 def main() -> None:
     match sys.argv[1:]:
-        case ["--root", root, name, file]:
+        case ["--root", root, name, first, *more]:
             one_input = load(name, root)
-            data = Path(file).read_bytes()
             try:
-                one_input(data)
+                for file in (first, *more):
+                    one_input(Path(file).read_bytes())
             except Exception as error:
                 uncaught.tell(error, root=root)
                 raise
         case words:
-            print(f"{words}: are not the arguments; they are --root ROOT MODULE:FUNCTION FILE", file=sys.stderr)
+            print(f"{words}: are not the arguments; they are --root ROOT MODULE:FUNCTION FILE...", file=sys.stderr)
             sys.exit(2)
 
 

@@ -60,6 +60,9 @@ def _harness(plan: Plan, fuzzer: ctypes.CDLL) -> Life:
     library.firedamp_attach.argtypes = [ctypes.c_int, ctypes.c_size_t]
     if failed := library.firedamp_attach(plan.monitor_fd, plan.monitor_bytes):
         raise OSError(failed, f"monitor: cannot be mapped: {os.strerror(failed)}")
+    library.firedamp_attach_history.argtypes = [ctypes.c_int, ctypes.c_size_t]
+    if failed := library.firedamp_attach_history(plan.history_fd, plan.history_bytes):
+        raise OSError(failed, f"history: cannot be mapped: {os.strerror(failed)}")
     library.firedamp_sample_comparisons.argtypes = [ctypes.c_uint64]
     library.firedamp_sample_comparisons(plan.sample)
 

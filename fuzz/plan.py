@@ -20,6 +20,8 @@ class Plan:
     log_fd: int = -1  # libFuzzer's own output
     monitor_fd: int = -1
     monitor_bytes: int = 0
+    history_fd: int = -1
+    history_bytes: int = 0
     library: str | None = None  # of a HARNESS
     sample: int = 1  # comparisons are reported to libFuzzer in one of so many executions
     command: tuple[str, ...] = ()  # of a PROGRAM or COMMAND, with argv[0]

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fuzz.harness import load
+from fuzz.history import History
 from fuzz.life import Life
 from fuzz.monitor import Monitor
 from fuzz.plan import Plan
@@ -21,9 +22,11 @@ def python_life(plan: Plan) -> Life:
     with atheris.instrument_imports(include=project_modules(Path(plan.root))):
         function = load(plan.harness, plan.root)
     monitor = Monitor(plan.monitor_fd, plan.monitor_bytes)
+    history = History(plan.history_fd, plan.history_bytes)
 
     def one_input(data: bytes) -> None:
         monitor.enter(data)
+        history.append(data)
         function(data)
         monitor.leave()
 

@@ -199,11 +199,12 @@ class Search:
         if end.exit_status == 0 and not end.reading.inside:
             return  # -runs are used up
         if end.reading.inside:
-            yield from self._look(end.reading.input, worker.cause or (end.signal, end.exit_status))
+            cause = worker.cause or (end.signal, end.exit_status)
+            yield from self._look(end.reading.input, cause, worker.supervisor.history()[:-1])
         if self._may_go_on(worker, end) and not self._over():
             self._begin(worker)
 
-    def _look(self, data: bytes, cause: object) -> Iterator[Attempt]:
+    def _look(self, data: bytes, cause: object, before: tuple[bytes, ...] = ()) -> Iterator[Attempt]:
         if not self._recurrence.worth(cause):
             self._progress.skips["same death, not looked at again"] = self._recurrence.skipped
             return
@@ -211,7 +212,7 @@ class Search:
         self._recurrence.learn(cause, outcome)
         profile = self._job.build.profile if self._job.build else Profile.PLAIN
         reproducer = Reproducer(engine="fuzz", target=self._job.target, profile=profile, payload=data)
-        yield Attempt(reproducer=reproducer, outcome=outcome)
+        yield Attempt(reproducer=reproducer, outcome=outcome, before=before)
 
     def _may_go_on(self, worker: _Worker, end: End) -> bool:
         """Whether another life could get further; what ended this one at once is out of its way then."""

@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from firedamp.errors import BuildError, WorkerDied
+from fuzz.history import History
 from fuzz.monitor import Monitor, Reading
 from fuzz.plan import Plan
 from fuzz.status import Status
@@ -37,6 +38,7 @@ class Supervisor:
     def __init__(self, plan: Plan, *, max_len: int) -> None:
         """`plan` without its descriptors; they are made here. Raises BuildError when the target cannot be loaded."""
         self.monitor = Monitor.create(max_len)
+        self._history = History.create(max_len)
         self._log_fd = os.memfd_create("firedamp-log", os.MFD_CLOEXEC)
         self._log_offset = 0
         self._unread = ""
@@ -53,6 +55,8 @@ class Supervisor:
             log_fd=self._log_fd,
             monitor_fd=self.monitor.fd,
             monitor_bytes=self.monitor.size_bytes,
+            history_fd=self._history.fd,
+            history_bytes=self._history.size_bytes,
         )
         self._child = self._spawn(request_fd, answer_fd)
         try:
@@ -80,6 +84,7 @@ class Supervisor:
     def begin(self, argv: tuple[str, ...]) -> None:
         """Start the next life; one at a time."""
         self.monitor.leave()
+        self._history.clear()
         os.ftruncate(self._log_fd, 0)
         os.lseek(self._log_fd, 0, os.SEEK_SET)
         self._log_offset, self._unread, self._said = 0, "", ""
@@ -118,6 +123,10 @@ class Supervisor:
             said=self._said + self._unread,
         )
 
+    def history(self) -> tuple[bytes, ...]:
+        """The latest inputs of the life, oldest first, the last one included. Empty where each has its own process."""
+        return self._history.read()
+
     def close(self) -> None:
         """End everything below us and wait until it is gone.
 
@@ -133,6 +142,7 @@ class Supervisor:
         os.close(self.status_fd)
         os.close(self._log_fd)
         self.monitor.close()
+        self._history.close()
 
     def _spawn(self, request_fd: int, answer_fd: int) -> subprocess.Popen[bytes]:
         Path(self._plan.folder).mkdir(parents=True, exist_ok=True)
@@ -142,7 +152,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._log_fd,
-                pass_fds=(request_fd, answer_fd, self._log_fd, self.monitor.fd),
+                pass_fds=(request_fd, answer_fd, self._log_fd, self.monitor.fd, self._history.fd),
                 start_new_session=True,
             )
         finally:

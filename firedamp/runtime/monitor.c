@@ -1,5 +1,7 @@
 #include "monitor.h"
 
+#include "history.h"
+
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -44,6 +46,7 @@ EXPORT int firedamp_one_input(const uint8_t *data, size_t size) {
   block->size = size;
   memcpy(block->bytes, data, size < block->capacity ? size : block->capacity);
   block->executions++;
+  firedamp_remember(data, size);
   firedamp_comparing = firedamp_sampled();
   __atomic_store_n(&block->inside, 1, __ATOMIC_RELEASE); /* the compiler keeps the order; so does x86 */
   int result = LLVMFuzzerTestOneInput(data, size);
