@@ -222,7 +222,7 @@ class Bench:
         )
         harness = self.target.kind is TargetKind.HARNESS
         execution = replace(self._execution(argv, Streams()), stdin=stdin, exit_stack=harness or self._sanitized)
-        outcome, _ = self._run(execution, data)
+        outcome, _ = self._run(execution, inputs[-1])
         if self.target.kind is TargetKind.PYTHON:
             said, stack = uncaught.read(self.room.tmp)
             outcome = replace(outcome, uncaught=said, uncaught_stack=stack)
