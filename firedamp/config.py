@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from firedamp.errno_name import check_errno
 from firedamp.errors import ConfigError
+from firedamp.outcome import Reach
 from firedamp.project import PYPROJECT, Config, Sweep
 from firedamp.suggestion import did_you_mean
 from firedamp.target import MEBIBYTE, InputMode, Limits, Target, TargetKind
@@ -79,6 +80,12 @@ def _relative_file(value: str) -> str:
     return value
 
 
+def _reach(value: str) -> str:
+    if value not in list(Reach):
+        raise ValueError(f"{value!r} is neither {' nor '.join(map(repr, map(str, Reach)))}")
+    return value
+
+
 Words = Annotated[list[str], BeforeValidator(_words), AfterValidator(_not_empty)]
 Errnos = Annotated[
     list[Annotated[str, AfterValidator(check_errno)]], BeforeValidator(_words), AfterValidator(_not_empty)
@@ -120,6 +127,7 @@ class _TargetTable(_Execution):
     ldflags: list[str] = []
     args: list[str] = []
     input: str | None = None
+    input_from: Annotated[str, AfterValidator(_reach)] | None = None
     seeds: FileName | None = None
     dictionary: FileName | None = None
     max_len: Annotated[int, Field(ge=1, le=MAX_INPUT_BYTES)] = 4096
@@ -154,6 +162,7 @@ class _TargetTable(_Execution):
             command=tuple(self.command or ()),
             harness=self.harness,
             input=self._mode(),
+            input_from=self.input_from,
             seeds=self.seeds,
             dictionary=self.dictionary,
             max_len=self.max_len,

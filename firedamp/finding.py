@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from firedamp.outcome import Frame, Smash
+from firedamp.outcome import Frame, Reach, Smash
 
 
 class Severity(StrEnum):
@@ -13,6 +13,13 @@ class Severity(StrEnum):
     MEDIUM = "medium"
     LOW = "low"
     INFO = "info"
+
+
+class Effect(StrEnum):
+    """What whoever chooses the input may win."""
+
+    TAKEOVER = "takeover"
+    DENIAL = "denial-of-service"
 
 
 class Standing(StrEnum):
@@ -49,6 +56,9 @@ class Detection:
     evidence: tuple[str, ...] = ()
     stack: tuple[Frame, ...] = ()
     smash: Smash | None = None  # of a stack-smash whose frame could be read
+    reach: Reach | None = None
+    effect: Effect | None = None
+    because: str = ""  # what makes it that effect
 
     def signature(self, target: str) -> str:
         return "\n".join((target, self.kind, *self.place))

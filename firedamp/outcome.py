@@ -53,6 +53,13 @@ class OutOfMemory:
     resident_bytes: int
 
 
+class Reach(StrEnum):
+    """Who can give the program its input."""
+
+    REMOTE = "remote"
+    LOCAL = "local"
+
+
 Ending = Exited | Killed | TimedOut | OutOfMemory
 
 
@@ -113,6 +120,7 @@ class Fatal:
     stack: tuple[Frame, ...] = ()  # innermost first
     scene: StackScene | None = None  # only between the tracer and the bench, which reads `smash` from it
     smash: Smash | None = None
+    address_input: tuple[int, int] | None = None  # the bytes of the input that `address` is, of a write or a jump
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,6 +242,7 @@ class Outcome:
     random_elsewhere: bool = False  # refused randomness, the program had it from another source
     refusals: tuple[Refusal, ...] = ()
     confinement: str = "none"  # e.g. "landlock 6", or why there is none
+    reach: Reach | None = None  # None: nobody said
     inside_harness: bool = False  # the input went through LLVMFuzzerTestOneInput
     uncaught: str = ""  # "Type: message" of an exception that a Python harness let through
     uncaught_stack: tuple[Frame, ...] = ()

@@ -23,7 +23,7 @@ from firedamp.call_line import SYSTEM_HEADER, call_line
 from firedamp.canary_frame import read_smash
 from firedamp.canary_line import check_address
 from firedamp.errors import UsageError
-from firedamp.outcome import Fatal, Frame, Outcome, Tree
+from firedamp.outcome import Access, Fatal, Frame, Outcome, Reach, Tree
 from firedamp.room import Room
 from firedamp.target import Build, InputMode, Profile, Target, TargetKind
 from firedamp.trace.client import Executor
@@ -37,6 +37,7 @@ SHELL_LIMIT_S = 60.0  # of `setup` and of `check`: they prepare and compare, the
 STILL_RUNNING = 124  # the status that timeout(1) gives to a command that it had to stop
 START_FILES = frozenset({"_start", "_init", "_fini", "__do_global_dtors_aux", "frame_dummy"})  # of crt1.o and crti.o
 CANARY_CHECK = "__stack_chk_fail"
+LEAST_ADDRESS_BYTES = 5  # fewer are found in an input by chance, and address little
 HARNESS_ENTRY = "LLVMFuzzerTestOneInput"
 RUNTIME_FILE = re.compile(r"(.*/)?firedamp/runtime/\w+\.c")  # as build.py names it in the debug information
 # glibc's own wrappers, as clang keeps them where they take variable arguments (misc/sys/cdefs.h, __fortify_clang_*).
@@ -116,11 +117,20 @@ def _at_its_check(caller: Frame, frame: Frame) -> Frame:
 
 
 def _resolve_fatal(fatal: Fatal, data: bytes) -> Fatal:
-    named = replace(fatal, stack=resolve_stack(fatal.stack))
+    named = replace(fatal, stack=resolve_stack(fatal.stack), address_input=_address_input(fatal, data))
     if named.scene is None:
         return named
     with NAMING:
         return replace(named, scene=None, smash=read_smash(named, data))
+
+
+def _address_input(fatal: Fatal, data: bytes) -> tuple[int, int] | None:
+    """The place in the input of the address that was written or jumped to, as it lies in memory."""
+    if fatal.address is None or fatal.access not in (Access.WRITE, Access.EXEC):
+        return None
+    image = fatal.address.to_bytes(8, "little").rstrip(b"\0")
+    at = data.find(image) if len(image) >= LEAST_ADDRESS_BYTES else -1
+    return None if at < 0 else (at, at + len(image))
 
 
 def _is_runtime(frame: Frame, *, sanitized: bool) -> bool:
@@ -293,6 +303,7 @@ class Bench:
     def _resolved(self, trace: Trace, data: bytes = b"") -> Outcome:
         self.foreign |= dict.fromkeys(trace.foreign)
         outcome = resolve_outcome(replace(trace.outcome, confinement=jail.level()), data)
+        outcome = replace(outcome, reach=reach(self.target))
         return self._with_report(outcome) if self._sanitized else outcome
 
     def _with_report(self, outcome: Outcome) -> Outcome:
@@ -402,6 +413,15 @@ class Bench:
                 shell.wait()
             said.seek(0)
             return status, said.read()
+
+
+def reach(target: Target) -> Reach:
+    """Who can give the target its input. A library is judged by the worst of its callers, as CVSS does (v3.1 User
+    Guide, 3.7); files, arguments and standard input come from somebody on the machine unless firedamp.toml says else.
+    """
+    if target.input_from is not None:
+        return Reach(target.input_from)
+    return Reach.REMOTE if target.kind in (TargetKind.HARNESS, TargetKind.PYTHON) else Reach.LOCAL
 
 
 def argument(data: bytes) -> str:

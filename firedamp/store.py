@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from firedamp.errors import StoreError, UsageError
-from firedamp.finding import Detection, Finding, Severity, Standing, State
-from firedamp.outcome import Frame, Smash
+from firedamp.finding import Detection, Effect, Finding, Severity, Standing, State
+from firedamp.outcome import Frame, Reach, Smash
 from firedamp.suggestion import did_you_mean
 
 NAME = "findings.db"
@@ -320,6 +320,9 @@ def _detection(values: dict[str, Any]) -> Detection:
         evidence=tuple(values["evidence"]),
         stack=tuple(Frame(**frame) for frame in values["stack"]),
         smash=_smash(values.get("smash")),
+        reach=None if values.get("reach") is None else Reach(values["reach"]),
+        effect=None if values.get("effect") is None else Effect(values["effect"]),
+        because=values.get("because", ""),
     )
 
 

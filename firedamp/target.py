@@ -59,6 +59,7 @@ class Target:
     limits: Limits = field(default_factory=Limits)
     setup: str | None = None  # shell, in the private folder, before each run
     check: str | None = None  # shell, in the private folder, after each run: is the state right?
+    input_from: str | None = None  # "remote" | "local"; None: by the way in
     workdir: Path | None = None  # copied for each run; None: `root`
     stdin: str | None = None  # names of the streams' files, relative to the private folder
     stdout: str | None = None

@@ -28,6 +28,7 @@ from firedamp.guards import (
     terminations,
     trap,
 )
+from firedamp.guards.exposure import exposed
 from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.runtime_fault import is_the_runtimes
 from firedamp.outcome import Outcome
@@ -84,8 +85,9 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
 def _judge(outcome: Outcome) -> tuple[Detection, ...]:
     for guard in CRASH_GUARDS:
         if said := guard.judge(outcome):
-            return tuple(map(as_hint, said)) if is_the_runtimes(outcome) else said
-    return tuple(detection for oracle in ORACLES for detection in oracle.judge(outcome))
+            placed = tuple(exposed(each, outcome) for each in said)
+            return tuple(map(as_hint, placed)) if is_the_runtimes(outcome) else placed
+    return tuple(exposed(each, outcome) for oracle in ORACLES for each in oracle.judge(outcome))
 
 
 def as_hint(detection: Detection) -> Detection:

@@ -3,7 +3,7 @@
 from firedamp.finding import Detection, Severity
 from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.place import function_name, innermost_own, where
-from firedamp.outcome import Frame, Outcome, OutOfMemory, TimedOut
+from firedamp.outcome import Frame, Outcome, OutOfMemory, Stall, TimedOut
 
 MEBIBYTE = 1 << 20
 
@@ -16,7 +16,7 @@ def judge_timeout(outcome: Outcome) -> tuple[Detection, ...]:
         Detection(
             guard=TIMEOUT.name,
             kind="timeout",
-            cwe=835,
+            cwe=833 if outcome.ending.stall is Stall.DEADLOCK else 835,
             severity=Severity.MEDIUM,
             place=_function(frame),
             frame=frame,

@@ -38,7 +38,7 @@ ADDRESS_CWES = {
     "container-overflow": 787,
     "heap-use-after-free": 416,
     "stack-use-after-return": 562,
-    "stack-use-after-scope": 562,
+    "stack-use-after-scope": 825,
     "use-after-poison": 416,
     "double-free": 415,
     "bad-free": 590,
@@ -46,6 +46,12 @@ ADDRESS_CWES = {
     "allocation-size-too-big": 789,
     "out-of-memory": 770,
     "negative-size-param": 195,
+    "calloc-overflow": 190,
+    "reallocarray-overflow": 190,
+    "memcpy-param-overlap": 475,
+    "strcpy-param-overlap": 475,
+    "strncpy-param-overlap": 475,
+    "strcat-param-overlap": 475,
 }
 
 # ubsan_handlers.cpp of compiler-rt and its copy in GCC: what a sentence holds -> -fsanitize= name, CWE
@@ -62,6 +68,7 @@ BEHAVIOUR_TYPES = (
     (r"subtraction of unsigned offset", "pointer-overflow", 823),
     (r"(access within|store to|load of|call on|binding to) null pointer|null pointer of type", "null", 476),
     (r"misaligned (address|pointer)", "alignment", 704),
+    (r"load of address .*insufficient space", "object-size", 125),
     (r"insufficient space for an object|with insufficient space", "object-size", 787),
     (r"load of value .* not a valid value for type '_?[Bb]ool'", "bool", 704),
     (r"load of value .* not a valid value for type", "enum", 704),
@@ -121,7 +128,7 @@ def _address(rest: str, after: str) -> Verdict:
     access = ACCESS.search(after)
     writes = access is not None and access.group(1) == "WRITE"
     cwe = ADDRESS_CWES.get(kind, 119)
-    if kind.endswith("buffer-overflow") and access is not None and not writes:
+    if kind.endswith(("buffer-overflow", "container-overflow")) and access is not None and not writes:
         cwe = 125
     return Verdict(
         kind=f"asan-{kind}",

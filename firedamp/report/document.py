@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from firedamp import cwe
 from firedamp.campaign import Summary
 from firedamp.engine import Progress
 from firedamp.finding import Detection, Finding
@@ -31,7 +32,11 @@ def finding(each: Finding, *, root: Path, results: Path) -> dict[str, Any]:
         "engine": each.engine,
         **place(detection, root),
         "cwe": detection.cwe or None,
+        "cwe_name": cwe.NAMES.get(detection.cwe),
         "severity": detection.severity.value,
+        "reach": detection.reach.value if detection.reach else None,
+        "effect": detection.effect.value if detection.effect else None,
+        "because": detection.because or None,
         "message": detection.message,
         **({} if detection.smash is None else {"canary": asdict(detection.smash)}),
         "count": each.count,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from firedamp import cwe
 from firedamp.finding import Detection, Finding, Severity, State
 from firedamp.outcome import Frame
 from firedamp.report.document import replay_command, source_file
@@ -54,7 +55,7 @@ def table(findings: Iterable[Finding], *, root: Path) -> "Table":
     from rich.table import Table
 
     grid = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("ID", "KIND", "TARGET", "WHERE", "SEVERITY", "COUNT", "CONFIRMED", "STATE"):
+    for heading in ("ID", "KIND", "TARGET", "WHERE", "SEVERITY", "EXPOSURE", "COUNT", "CONFIRMED", "STATE"):
         grid.add_column(heading, no_wrap=heading not in ("WHERE", "KIND"), overflow="fold")
     for each in findings:
         n, m = each.confirmed
@@ -65,6 +66,7 @@ def table(findings: Iterable[Finding], *, root: Path) -> "Table":
             escape(each.target),
             escape(one_line(where(each.detection, root))),
             f"[{STYLES[severity]}]{severity}[/]",
+            exposure(each.detection) or "-",
             str(each.count),
             f"{n} of {m}",
             each.state.value,
@@ -90,7 +92,8 @@ def story(finding: Finding, *, root: Path, results: Path, payload: str) -> str:
     lines = [
         headline(finding, root=root),
         f"  target {finding.target}, engine {finding.engine}, guard {detection.guard}"
-        + (f", CWE-{detection.cwe}" if detection.cwe else ""),
+        + (f", {cwe.title(detection.cwe)}" if detection.cwe else ""),
+        _exposure_words(detection),
         f"  seen {finding.count} times, first {finding.first_seen}, last {finding.last_seen}",
         _state_words(finding.state),
         *_section("evidence", detection.evidence),
@@ -99,6 +102,17 @@ def story(finding: Finding, *, root: Path, results: Path, payload: str) -> str:
         *_section("replay", (replay_line(finding, results),)),
     ]
     return printable("\n".join(line for line in lines if line))
+
+
+def exposure(detection: Detection) -> str:
+    """`remote, takeover`: as much of the two as is known."""
+    return ", ".join(each.value for each in (detection.reach, detection.effect) if each is not None)
+
+
+def _exposure_words(detection: Detection) -> str:
+    if not (words := exposure(detection)):
+        return ""
+    return f"  {words}" + (f": {detection.because}" if detection.because else "")
 
 
 def _state_words(state: State) -> str:

@@ -41,6 +41,7 @@ ADDRESSED = FAULTS | {signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
 GUARD_OFFSET = 0x28  # of the canary in the thread's control block: tcbhead_t of glibc (sysdeps/x86_64/nptl/tls.h)
 SCENE_BYTES = 256 * 1024  # of the stack, from the abort up to the frames that called the smashed one
 SCENE_FRAMES = 16  # glibc has seven of its own above the smashed one
+RETURNS = (b"\xc3", b"\xc2", b"\xf3\xc3")  # ret, ret imm16, rep ret
 LONGEST_INSTRUCTION = 15  # Intel SDM, volume 2, section 2.3.11
 
 # A program may live on its own SIGSEGVs (garbage collectors, the JVM): the first ones and the last one are enough.
@@ -117,11 +118,19 @@ class Witness:
         if info.code != SI_KERNEL and info.address == registers.instruction:
             return Touch(address=info.address, size=1, access=Access.EXEC)
         code = ptrace.read_memory(tid, registers.instruction, LONGEST_INSTRUCTION)
+        if info.code == SI_KERNEL and code.startswith(RETURNS):
+            target = int.from_bytes(ptrace.read_memory(tid, registers.stack_pointer, 8), "little")
+            if not _canonical(target):
+                return Touch(address=target, size=1, access=Access.EXEC)
         found = touches(code, registers)
         if info.code == SI_KERNEL:
-            wild = [touch for touch in found if not -(1 << 47) <= _signed(touch.address) < 1 << 47]
+            wild = [touch for touch in found if not _canonical(touch.address)]
             return wild[0] if wild else None
         return next((touch for touch in found if touch.address <= info.address < touch.address + touch.size), None)
+
+
+def _canonical(address: int) -> bool:
+    return -(1 << 47) <= _signed(address) < 1 << 47
 
 
 def _signed(value: int) -> int:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from firedamp.build import build
-from firedamp.finding import Detection
+from firedamp.finding import Detection, Effect
 from firedamp.guards import judge
 from firedamp.outcome import Smash
 from firedamp.run import Bench
@@ -119,3 +119,13 @@ def test_details_are_no_part_of_the_identity(smashing: Smashing) -> None:
 def test_the_plain_build_has_no_canary_whatever_the_target_asks_for(smashing: Smashing) -> None:
     found = smashing("detail.c", "gcc", COUNTING, "-fstack-protector-all", profile=Profile.PLAIN)
     assert found is None or found.kind != "stack-smash"
+
+
+@pytest.mark.needs("ptrace")
+@pytest.mark.parametrize("compiler", BOTH)
+def test_without_a_canary_the_input_chooses_where_the_function_returns_to(smashing: Smashing, compiler: str) -> None:
+    """The bytes make no address of x86-64, so the return itself faults and no page of anybody's is run."""
+    found = smashing("detail.c", compiler, COUNTING, profile=Profile.PLAIN)
+    assert found is not None and (found.kind, found.effect) == ("segv-exec", Effect.TAKEOVER)
+    assert "the input chose the address" in found.because
+    assert smashing("detail.c", compiler, COUNTING, "-DFIXED", profile=Profile.PLAIN) is None

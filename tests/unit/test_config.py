@@ -102,6 +102,10 @@ def test_the_issue_s_own_example(tmp_path: Path) -> None:
             '[targets.x]\nsources = ["a.c"]\ndictonary = "d"\n',
             "targets.x.dictonary: unknown key; did you mean dictionary?",
         ),
+        (
+            '[targets.x]\nsources = ["a.c"]\ninput_from = "afar"\n',
+            "targets.x.input_from: 'afar' is neither 'remote' nor 'local'",
+        ),
         ('[targets.x]\nsources = "a.c"\n', "targets.x.sources: 'a.c' is no list"),
         ('[targets.x]\nsources = ["a.c", 3]\n', "targets.x.sources[1]: 3 is no string"),
         ("[targets.x]\nsources = []\n", "targets.x.sources: is empty"),
