@@ -106,7 +106,7 @@ def test_a_table_without_a_terminal_has_no_colours_and_one_line_each(capsys: pyt
     text.console().print(text.table([finding(), finding(frame=None)], root=ROOT))
     heading, first, second = capsys.readouterr().out.rstrip("\n").split("\n")
     assert heading.split() == ["ID", "KIND", "TARGET", "WHERE", "SEVERITY", "EXPOSURE", "COUNT", "CONFIRMED", "STATE"]
-    assert " ".join(first.split()) == "0123456789ab stack-smash png parse (src/p.c:12) high 4 2 of 3 new"
+    assert " ".join(first.split()) == "0123456789ab stack-smash png parse (src/p.c:12) high - 4 2 of 3 new"
     assert "\x1b" not in first + second
 
 
