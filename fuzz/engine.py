@@ -1,14 +1,16 @@
 """The fuzzing engine behind firedamp's Engine protocol. Everything else in this room is reached through here."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firedamp import sequence
+from firedamp.cover import Measured
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.outcome import Outcome
 from firedamp.reproducer import Payload, Reproducer
-from firedamp.target import Build
+from firedamp.target import Build, Target
 
 if TYPE_CHECKING:
     from fuzz.warm import WarmBench
@@ -34,6 +36,14 @@ class FuzzEngine:
                 return bench.run_inputs(sequence.parse(reproducer.payload))
             case Payload.INPUT | Payload.POLICY:
                 return bench.run_input(reproducer.payload)
+
+    def measure(
+        self, target: Target, build: Build | None, paths: tuple[Path, ...], stopping: Callable[[], bool]
+    ) -> tuple[Measured, ...]:
+        """firedamp.cover.Gauge."""
+        from fuzz.features import measure
+
+        return measure(target, build, paths, stopping)
 
     @cached_property
     def _warm(self) -> "WarmBench":

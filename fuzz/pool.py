@@ -1,29 +1,16 @@
 """The inputs of one search on disk: the living corpus, a private copy of the seeds, and the quarantine.
 
-The user's own seeds folder is only read. Names are the SHA-1 of the content, as libFuzzer writes them.
+The user's own seeds, a folder or an archive, are only read. Names are the SHA-1 of the content, as libFuzzer's are.
 """
 
-import hashlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 from firedamp.errors import UsageError
+from firedamp.exchange import contents, digest
 
 # Tried in turn when libFuzzer's own first input for an empty corpus (one newline) kills the target.
 STARTERS = (b"0", b"A" * 8, bytes(8))
-
-
-def digest(data: bytes) -> str:
-    """SHA-1 because libFuzzer names its files so; no security rests on it."""
-    return hashlib.sha1(data, usedforsecurity=False).hexdigest()
-
-
-def seed_files(folder: Path) -> Iterator[Path]:
-    """The regular files beneath `folder` in a stable order; UsageError where there is no such folder."""
-    if not folder.is_dir():
-        raise UsageError(f"seeds {str(folder)!r}: is no folder; create it, or leave `seeds` out to start from nothing")
-    yield from sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 class Pool:
@@ -42,10 +29,12 @@ class Pool:
     def __len__(self) -> int:
         return sum(1 for _ in self.corpus.iterdir())
 
-    def add_seeds(self, folder: Path) -> int:
-        """Copy what fits, cut to `max_len` as libFuzzer would; how many different ones there are."""
-        for path in seed_files(folder):
-            self._add(path.read_bytes())
+    def add_seeds(self, own: Path) -> int:
+        """Of a folder or an archive, each cut to `max_len` as libFuzzer would; how many different ones there are."""
+        if not own.exists():
+            raise UsageError(f"seeds {str(own)!r}: is no folder and no archive; create it, or leave `seeds` out")
+        for data in contents(own):
+            self._add(data)
         return sum(1 for _ in self.seeds.iterdir())
 
     def add_starter(self) -> bool:

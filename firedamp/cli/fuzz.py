@@ -56,6 +56,9 @@ def command(
 
     session = Session.open(results)
     target = session.target(name)
+    beside = session.beside(session.config.targets[name])
+    if beside.note:
+        say(beside.note)
     if workdir is not None:
         target = replace(target, workdir=workdir.absolute())
     build = session.build(target, Profile(profile), compiler=compiler, unguarded=unguarded)
@@ -80,7 +83,7 @@ def command(
             runs=runs,
             seed=seed,
             workers=workers or 1,
-            flags=options.after_dashes() or (),
+            flags=(*beside.flags, *(options.after_dashes() or ())),
             stopping=interruption.stopping,
         )
         with Display(fuzz_words(name, progress, lambda: len(found), time_s)) as display:

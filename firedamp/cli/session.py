@@ -6,7 +6,7 @@ import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from firedamp.errors import UsageError
 from firedamp.project import Config, Sweep, find
@@ -15,6 +15,9 @@ from firedamp.store import NAME as DATABASE
 from firedamp.store import Store
 from firedamp.suggestion import did_you_mean
 from firedamp.target import MEBIBYTE, Build, InputMode, Limits, Profile, Target, TargetKind
+
+if TYPE_CHECKING:
+    from firedamp.seed_options import Beside
 
 # Of a command that the user runs in earnest, as strace would let it run: a day, and a tebibyte.
 UNLIMITED = Limits(wall_s=86_400.0, cpu_s=86_400.0, memory_bytes=1 << 40, output_bytes=1 << 40)
@@ -42,7 +45,13 @@ class Session:
         target = self.config.targets.get(name)
         if target is None:
             raise UsageError(f"target {name!r}: {self._unknown(name, 'targets', tuple(self.config.targets))}")
-        return target
+        return target if target.seeds is None else self.beside(target).target
+
+    def beside(self, target: Target) -> "Beside":
+        """With what lies beside its seeds, as OSS-Fuzz has it."""
+        from firedamp.seed_options import honour
+
+        return honour(target)
 
     def sweep(self, name: str) -> Sweep:
         sweep = self.config.sweeps.get(name)

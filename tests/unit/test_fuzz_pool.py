@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from firedamp.errors import UsageError
-from fuzz.pool import STARTERS, Pool, digest
+from firedamp.exchange import digest
+from fuzz.pool import STARTERS, Pool
 
 
 @pytest.fixture

@@ -1,0 +1,83 @@
+"""Corpora in and out: whatever fuzzer they come from, no byte changes and no input is there twice."""
+
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firedamp.cover import Measured, cover
+from firedamp.errors import UsageError
+from firedamp.exchange import bring_in, contents, digest, take_out
+
+
+def lay(folder: Path, **files: bytes) -> Path:
+    for name, data in files.items():
+        path = folder / name.replace("__", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return folder
+
+
+def test_out_and_in_again_is_the_same(tmp_path: Path) -> None:
+    corpus = lay(tmp_path / "corpus", **{digest(data): data for data in (b"", b"one", b"\xff\0")})
+    for destination in (tmp_path / "flat", tmp_path / "png_seed_corpus.zip"):
+        assert take_out([corpus], destination) == 3
+        again = tmp_path / f"from-{destination.name}"
+        assert bring_in(again, [destination]).added == 3
+        assert {path.name: path.read_bytes() for path in again.iterdir()} == {
+            path.name: path.read_bytes() for path in corpus.iterdir()
+        }
+        assert bring_in(again, [destination, corpus]).known == 6
+    with pytest.raises(UsageError, match="not overwritten"):
+        take_out([corpus], tmp_path / "png_seed_corpus.zip")
+
+
+def test_of_an_afl_output_folder_the_queues_are_taken(tmp_path: Path) -> None:
+    out = lay(
+        tmp_path / "out",
+        main__queue__id_0=b"a",
+        second__queue__id_0=b"b",
+        main__crashes__id_0=b"crash",
+        main__fuzzer_stats=b"stats",
+    )
+    lay(out / "main" / "queue" / ".state", redundant=b"mark")
+    assert sorted(contents(out)) == [b"a", b"b"]
+    assert sorted(contents(out / "main")) == [b"a"]
+    assert sorted(contents(out / "main" / "crashes")) == [b"crash"]
+
+
+def test_a_damaged_archive_is_the_users_mistake(tmp_path: Path) -> None:
+    path = tmp_path / "seeds.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("deep/one", b"1" * 1000)
+        archive.writestr("two", b"22")
+    assert list(contents(path)) == [b"1" * 1000, b"22"]
+    whole = path.read_bytes()
+    path.write_bytes(whole.replace(b"111", b"2ss"))
+    with pytest.raises(UsageError, match="cannot be unpacked"):
+        list(contents(path))
+    with pytest.raises(UsageError, match="no such file"):
+        list(contents(tmp_path / "absent"))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**12 - 1), st.integers(0, 9)), max_size=12))
+def test_a_cover_reaches_all_and_nothing_in_it_is_useless(corpus: list[tuple[int, int]]) -> None:
+    measured = [Measured(path=Path(str(n)), size=size, features=bits) for n, (bits, size) in enumerate(corpus)]
+    kept = cover(measured)
+
+    def together(paths: frozenset[Path]) -> int:
+        reached = 0
+        for each in measured:
+            reached |= each.features if each.path in paths else 0
+        return reached
+
+    everything = frozenset(each.path for each in measured)
+    assert together(kept) == together(everything)
+    assert len(kept) <= together(everything).bit_count()
+
+
+def test_of_equal_inputs_the_smallest_is_kept() -> None:
+    measured = [Measured(path=Path(name), size=len(name), features=0b11) for name in ("long", "a", "bb")]
+    assert cover(measured) == {Path("a")}
