@@ -29,6 +29,8 @@ class Progress:
     executions_per_s: float = 0.0
     edges: int = 0
     corpus: int = 0
+    survived: int = 0  # detections after which a fuzzing process went on
+    signatures: int = 0  # of those, told apart in process
     sites: int = 0
     kinds: int = 0  # of faults, over all sites: errnos and what else is done to a call
     pairs: int = 0  # of the planned ones: a second fault after a first

@@ -21,6 +21,7 @@ FUZZING_CODE_ONLY = (
 )
 
 GUARD_FLAG = re.compile(r"-fstack-protector|-[DU]_FORTIFY_SOURCE")
+SURVIVAL = ("survive.c", "stack.c", "events.c", "globals.c")
 
 # Our own C: no canary, no fortified call and no counter of ours may look like the target's.
 RUNTIME = (
@@ -84,7 +85,7 @@ def runtime_sources(compiler: Compiler, profile: Profile, kind: TargetKind) -> t
     if profile is not Profile.HARDENED:
         return ("replay.c",), ()
     counters = ("gcc_coverage.c",) if compiler.name == "gcc" else ()
-    always = ("monitor.c", "history.c", "survive.c", "compare.c", "trace_compare.c")
+    always = ("monitor.c", "history.c", *SURVIVAL, "compare.c", "trace_compare.c")
     return ("replay.c", "coverage_off.c"), (*always, *counters)
 
 

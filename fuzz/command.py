@@ -20,7 +20,14 @@ def fresh(target: Target, build: Build | None) -> Bench:
 
 
 def plan(
-    target: Target, build: Build | None, *, folder: Path, corpus: Path, work: Path | None = None, sample: int = 1
+    target: Target,
+    build: Build | None,
+    *,
+    folder: Path,
+    corpus: Path,
+    work: Path | None = None,
+    sample: int = 1,
+    survive: bool = True,
 ) -> Plan:
     """The plan of one fuzzing child; UsageError where the target cannot be fuzzed.
 
@@ -41,7 +48,7 @@ def plan(
     )
     match target.kind:
         case TargetKind.HARNESS:
-            return replace(common, library=str(_library(target, build)))
+            return replace(common, library=str(_library(target, build)), survive=survive)
         case TargetKind.PROGRAM:
             if build is None:
                 raise UsageError(f"target {target.name!r}: has sources but no build; build it first")

@@ -63,6 +63,10 @@ def _harness(plan: Plan, fuzzer: ctypes.CDLL) -> Life:
     library.firedamp_attach_history.argtypes = [ctypes.c_int, ctypes.c_size_t]
     if failed := library.firedamp_attach_history(plan.history_fd, plan.history_bytes):
         raise OSError(failed, f"history: cannot be mapped: {os.strerror(failed)}")
+    if plan.survive:
+        library.firedamp_survive.argtypes = [ctypes.c_int, ctypes.c_size_t]
+        if failed := library.firedamp_survive(plan.events_fd, plan.events_bytes):
+            raise OSError(failed, f"survival: cannot be prepared: {os.strerror(failed)}")
     library.firedamp_sample_comparisons.argtypes = [ctypes.c_uint64]
     library.firedamp_sample_comparisons(plan.sample)
 

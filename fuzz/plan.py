@@ -22,7 +22,10 @@ class Plan:
     monitor_bytes: int = 0
     history_fd: int = -1
     history_bytes: int = 0
+    events_fd: int = -1  # of a HARNESS whose detections are survived
+    events_bytes: int = 0
     library: str | None = None  # of a HARNESS
+    survive: bool = False  # a detection ends the execution and not the life
     sample: int = 1  # comparisons are reported to libFuzzer in one of so many executions
     command: tuple[str, ...] = ()  # of a PROGRAM or COMMAND, with argv[0]
     input: InputMode = InputMode.BUFFER

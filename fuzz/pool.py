@@ -51,18 +51,27 @@ class Pool:
             if name != path.name:
                 path.replace(self.corpus / name)
 
-    def set_aside(self, data: bytes) -> bool:
-        """Move the files that libFuzzer reads as `data` into the quarantine; false when there is none."""
-        guilty = [path for path in self._candidates(data) if path.read_bytes()[: self._max_len] == data]
-        self.quarantine.mkdir(exist_ok=True)
+    def set_aside(self, data: bytes, *, thorough: bool = True) -> bool:
+        """Move the files that libFuzzer reads as `data` into the quarantine; false when there is none.
+
+        Unless it is to be `thorough`, only files of that content's name are looked at.
+        """
+        candidates = self._candidates(data) if thorough else self._named(data)
+        guilty = [path for path in candidates if path.read_bytes()[: self._max_len] == data]
+        if guilty:
+            self.quarantine.mkdir(exist_ok=True)
         for path in guilty:
             shutil.move(path, self.quarantine / path.name)
         return bool(guilty)
 
     def _candidates(self, data: bytes) -> list[Path]:
-        named = [folder / digest(data) for folder in (self.corpus, self.seeds)]
-        found = [path for path in named if path.is_file()]
-        return found or [path for folder in (self.corpus, self.seeds) for path in folder.iterdir() if path.is_file()]
+        return self._named(data) or [
+            path for folder in (self.corpus, self.seeds) for path in folder.iterdir() if path.is_file()
+        ]
+
+    def _named(self, data: bytes) -> list[Path]:
+        named = (folder / digest(data) for folder in (self.corpus, self.seeds))
+        return [path for path in named if path.is_file()]
 
     def _add(self, data: bytes) -> None:
         cut = data[: self._max_len]

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from select import select
 from types import TracebackType
 
+from firedamp import guards
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError
+from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
 from firedamp.room import Room
 from firedamp.target import Profile, TargetKind
@@ -21,6 +23,7 @@ from fuzz.journal import Journal
 from fuzz.pool import Pool
 from fuzz.recurrence import Recurrence
 from fuzz.supervisor import End, Supervisor
+from fuzz.survival import Sighting, Survivals
 from fuzz.temporary import find_temporary
 from fuzz.tokens import write_dictionary
 
@@ -28,6 +31,9 @@ TICK_S = 0.2  # how often counters are read and `stopping` is asked
 STUCK_S = 10.0  # beyond libFuzzer's own time-out: the target holds off or replaced SIGALRM
 BARREN_LIVES = 5  # in a row that ended outside the target or on the empty input: going on would only loop
 TIMED_OUT, OUT_OF_MEMORY = 70, 71  # libFuzzer's exit statuses (FuzzerOptions.h)
+SPENT = 80  # FIREDAMP_SPENT of firedamp/runtime/survive.h
+CONSEQUENCE = "deaths after survived detections that a fresh process does not show"
+LATE_S = 2.0  # after a search, for survived detections that nobody has looked at
 
 
 @dataclass(slots=True, kw_only=True)
@@ -40,6 +46,7 @@ class _Worker:
     lives: int = 0
     alive: bool = False
     executions: int = 0
+    survived: int = 0  # detections, before this life
     advanced_at: float = 0.0
     stopped: bool = False  # by us: its end is no death
     barren: int = 0
@@ -54,6 +61,7 @@ class Search:
         self._job = job
         self._progress = progress
         self._recurrence = Recurrence()
+        self._survivals = Survivals()
         self._started = time.monotonic()
         self._edges = 0
         self._workers: list[_Worker] = []
@@ -68,6 +76,7 @@ class Search:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._tick()
+        self._note_survival()
         self._stack.close()
 
     def attempts(self) -> Iterator[Attempt]:
@@ -84,6 +93,8 @@ class Search:
                     yield from self._ended(worker)
                 elif worker.alive:
                     self._watch(worker)
+            yield from self._survived()
+        yield from self._survived_late()
         self._progress.complete = self._job.stopping() is False
 
     def _open(self, stack: ExitStack) -> None:
@@ -115,7 +126,13 @@ class Search:
                 subprocess.run(["sh", "-c", target.setup], cwd=room.path, capture_output=True, check=False)
             sample = flags.comparison_sample(job.flags)
             plan = command.plan(
-                target, job.build, folder=folder, corpus=self._pool.corpus, work=room.path, sample=sample
+                target,
+                job.build,
+                folder=folder,
+                corpus=self._pool.corpus,
+                work=room.path,
+                sample=sample,
+                survive=job.options.get("survive") is not False,
             )
             supervisor = stack.enter_context(Supervisor(plan, max_len=target.max_len))
             quota = None if job.runs is None else -(-job.runs // max(1, job.workers))
@@ -152,7 +169,8 @@ class Search:
             seed = flags.life_seed(self._job.seed, worker.index, worker.lives)
             worker.supervisor.begin(self._command_line.argv(seed=seed, runs=remaining))
             worker.lives += 1
-            worker.cause = ""
+            worker.cause, worker.stopped = "", False
+            worker.survived = worker.supervisor.events.survived
             worker.executions, worker.advanced_at = executions, time.monotonic()
 
     def _over(self) -> bool:
@@ -167,6 +185,7 @@ class Search:
         progress.executions = sum(worker.supervisor.monitor.executions for worker in self._workers)
         progress.executions_per_s = progress.executions / max(time.monotonic() - self._started, 1e-3)
         progress.edges = self._edges
+        progress.survived = sum(worker.supervisor.events.survived for worker in self._workers)
         progress.corpus = len(self._pool)
 
     def _watch(self, worker: _Worker) -> None:
@@ -194,38 +213,85 @@ class Search:
             executions=end.reading.executions,
             initialised=end.status.initialised,
             inside=end.reading.inside,
+            survived=worker.supervisor.events.survived - worker.survived,
         )
         worker.alive = False
+        if worker.stopped or end.exit_status == SPENT:
+            self._begin(worker)
+            return
         if end.exit_status == 0 and not end.reading.inside:
             return  # -runs are used up
         if end.reading.inside:
-            cause = worker.cause or (end.signal, end.exit_status)
-            yield from self._look(end.reading.input, cause, worker.supervisor.history()[:-1])
+            cause = worker.cause or end.fatal or (end.signal, end.exit_status)
+            doubtful = worker.supervisor.events.survived > worker.survived and not self._survivals.arrested(end.fatal)
+            before = worker.supervisor.history()[:-1]
+            yield from self._look(end.reading.input, cause, before, doubtful=doubtful)
         if self._may_go_on(worker, end) and not self._over():
             self._begin(worker)
 
-    def _look(self, data: bytes, cause: object, before: tuple[bytes, ...] = ()) -> Iterator[Attempt]:
+    def _look(
+        self, data: bytes, cause: object, before: tuple[bytes, ...] = (), *, doubtful: bool = False
+    ) -> Iterator[Attempt]:
+        """Of a `doubtful` death nothing is said unless a fresh process shows something, too: its life had survived
+        detections, and this may be no more than their consequence."""
         if not self._recurrence.worth(cause):
             self._progress.skips["same death, not looked at again"] = self._recurrence.skipped
             return
         outcome = self._bench.run_input(data)
         self._recurrence.learn(cause, outcome)
+        if doubtful and not guards.judge(outcome):
+            self._skip(CONSEQUENCE)
+            return
+        yield self._attempt(data, outcome, before)
+
+    def _attempt(self, data: bytes, outcome: Outcome, before: tuple[bytes, ...] = ()) -> Attempt:
         profile = self._job.build.profile if self._job.build else Profile.PLAIN
         reproducer = Reproducer(engine="fuzz", target=self._job.target, profile=profile, payload=data)
-        yield Attempt(reproducer=reproducer, outcome=outcome, before=before)
+        return Attempt(reproducer=reproducer, outcome=outcome, before=before)
+
+    def _survived(self) -> Iterator[Attempt]:
+        """Detections that were survived in process, until the next tick is due."""
+        for worker in self._workers:
+            self._survivals.gather(worker.index, worker.supervisor.events)
+        due = time.monotonic() + TICK_S
+        while time.monotonic() < due and not self._over() and (sighting := self._survivals.next()) is not None:
+            yield from self._doubt(sighting)
+
+    def _survived_late(self) -> Iterator[Attempt]:
+        """At the end: what is new may still be looked at, for a moment."""
+        due = time.monotonic() + LATE_S
+        while time.monotonic() < due and not self._job.stopping():
+            sighting = self._survivals.next(fresh_only=True)
+            if sighting is None:
+                return
+            yield from self._doubt(sighting)
+
+    def _doubt(self, sighting: Sighting) -> Iterator[Attempt]:
+        """Only what a fresh process shows, too, is believed. Else the life has gone bad and makes place for another."""
+        survived, worker = sighting.survived, self._workers[sighting.worker]
+        started = time.monotonic()
+        outcome = self._bench.run_input(survived.input)
+        self._survivals.looked(sighting, time.monotonic() - started)
+        if guards.judge(outcome):
+            if self._pool.set_aside(survived.input, thorough=False):
+                self._note_quarantine()
+            yield self._attempt(survived.input, outcome)
+        elif self._survivals.doubt(sighting, worker.supervisor.events) and worker.alive:
+            worker.stopped = True
+            worker.supervisor.kill()
 
     def _may_go_on(self, worker: _Worker, end: End) -> bool:
         """Whether another life could get further; what ended this one at once is out of its way then."""
         if end.status.initialised:
             worker.barren = 0
             if not end.reading.inside:
-                self._note_outside(end)
+                self._note_outside(worker, end)
             return True
         worker.barren += 1
         if not end.reading.inside:
             return self._outside_start(worker, end)
         if end.reading.input and self._pool.set_aside(end.reading.input):
-            self._note(f"inputs of the corpus that end the target at once were moved to {self._pool.quarantine}")
+            self._note_quarantine()
             return True
         if end.reading.input and self._pool.add_starter():
             return True
@@ -233,8 +299,10 @@ class Search:
         self._note(f"stopped: the target ends on {what}, which libFuzzer always runs first; return early for it")
         return False
 
-    def _note_outside(self, end: End) -> None:
-        if end.exit_status == OUT_OF_MEMORY:
+    def _note_outside(self, worker: _Worker, end: End) -> None:
+        if worker.supervisor.events.survived > worker.survived:
+            self._skip(CONSEQUENCE)
+        elif end.exit_status == OUT_OF_MEMORY:
             self._note("memory grew to the limit over many executions (a leak?); the process was started afresh")
         else:
             self._note(f"a life ended between executions ({_words(end)}); started afresh")
@@ -253,13 +321,49 @@ class Search:
             path.unlink()
             yield from self._look(data, path.name.partition(".")[0])
 
+    def _note_quarantine(self) -> None:
+        self._note(f"inputs of the corpus that end the target at once were moved to {self._pool.quarantine}")
+
+    def _skip(self, reason: str) -> None:
+        self._progress.skips[reason] = self._progress.skips.get(reason, 0) + 1
+
     def _note(self, text: str) -> None:
         if text not in self._progress.notes:
             self._progress.notes.append(text)
 
     def _say_stop(self) -> None:
         progress = self._progress
-        self._journal.write("stop", executions=progress.executions, edges=progress.edges, corpus=len(self._pool))
+        self._journal.write(
+            "stop",
+            executions=progress.executions,
+            edges=progress.edges,
+            corpus=len(self._pool),
+            survived=progress.survived,
+            signatures=progress.signatures,
+        )
+
+    def _note_survival(self) -> None:
+        """What was survived, and what of it could not be done as it should."""
+        progress, events = self._progress, [worker.supervisor.events for worker in self._workers]
+        progress.signatures = len({each for one in events for each in one.counts()})
+        if progress.survived:
+            self._note(f"survived {progress.survived:,} detections of {progress.signatures:,} signatures in process")
+        if self._survivals.doubted:
+            self._note(
+                f"{self._survivals.doubted:,} of them did nothing in a fresh process; the fuzzing process was started"
+                " afresh each time"
+            )
+        if self._survivals.unseen:
+            self._note(f"{self._survivals.unseen:,} signatures were not looked at in time; search longer")
+        if lost := sum(one.lost for one in events):
+            self._note(f"{lost:,} survived detections were not kept: too many at once")
+        for name in sorted({name for one in events for name in one.handled()}):
+            self._note(f"the target handles {name} itself: what ends in it is not survived")
+        if too_many := max(one.unrestored_bytes for one in events):
+            self._note(
+                f"the target has {too_many >> 10:,} KiB of global variables, too many to be put back after each"
+                " survived detection: what it keeps in them may go wrong later in a life"
+            )
 
 
 def _words(end: End) -> str:

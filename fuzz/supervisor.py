@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Any
 
 from firedamp.errors import BuildError, WorkerDied
+from fuzz.events import Events, Signature
 from fuzz.history import History
 from fuzz.monitor import Monitor, Reading
 from fuzz.plan import Plan
@@ -30,6 +31,7 @@ class End:
     reading: Reading
     status: Status
     said: str  # the end of libFuzzer's log
+    fatal: Signature | None = None  # of what was detected and could not be survived
 
 
 class Supervisor:
@@ -39,6 +41,7 @@ class Supervisor:
         """`plan` without its descriptors; they are made here. Raises BuildError when the target cannot be loaded."""
         self.monitor = Monitor.create(max_len)
         self._history = History.create(max_len)
+        self.events = Events.create(max_len)
         self._log_fd = os.memfd_create("firedamp-log", os.MFD_CLOEXEC)
         self._log_offset = 0
         self._unread = ""
@@ -57,6 +60,8 @@ class Supervisor:
             monitor_bytes=self.monitor.size_bytes,
             history_fd=self._history.fd,
             history_bytes=self._history.size_bytes,
+            events_fd=self.events.fd,
+            events_bytes=self.events.size_bytes,
         )
         self._child = self._spawn(request_fd, answer_fd)
         try:
@@ -85,6 +90,7 @@ class Supervisor:
         """Start the next life; one at a time."""
         self.monitor.leave()
         self._history.clear()
+        self.events.begin()
         os.ftruncate(self._log_fd, 0)
         os.lseek(self._log_fd, 0, os.SEEK_SET)
         self._log_offset, self._unread, self._said = 0, "", ""
@@ -121,6 +127,7 @@ class Supervisor:
             reading=self.monitor.read(),
             status=status,
             said=self._said + self._unread,
+            fatal=self.events.fatal(),
         )
 
     def history(self) -> tuple[bytes, ...]:
@@ -143,6 +150,7 @@ class Supervisor:
         os.close(self._log_fd)
         self.monitor.close()
         self._history.close()
+        self.events.close()
 
     def _spawn(self, request_fd: int, answer_fd: int) -> subprocess.Popen[bytes]:
         Path(self._plan.folder).mkdir(parents=True, exist_ok=True)
@@ -152,7 +160,14 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._log_fd,
-                pass_fds=(request_fd, answer_fd, self._log_fd, self.monitor.fd, self._history.fd),
+                pass_fds=(
+                    request_fd,
+                    answer_fd,
+                    self._log_fd,
+                    self.monitor.fd,
+                    self._history.fd,
+                    self.events.fd,
+                ),
                 start_new_session=True,
             )
         finally:

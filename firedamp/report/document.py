@@ -83,6 +83,8 @@ def of_fuzz(progress: Progress, summary: Summary) -> dict[str, Any]:
         "wall_s": round(summary.wall_s, 3),
         "edges": progress.edges,
         "corpus": progress.corpus,
+        "survived": progress.survived,
+        "signatures": progress.signatures,
         "interrupted": summary.interrupted,
         "notes": list(progress.notes),
     }

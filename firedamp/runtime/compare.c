@@ -5,12 +5,13 @@
 #include <string.h>
 
 #include "monitor.h"
+#include "state.h"
 
 #define HOOK(name, ...) \
   __attribute__((weak, visibility("default"))) void __sanitizer_weak_hook_##name(void *caller, __VA_ARGS__)
 #define NEXT(name)                                 \
   ({                                               \
-    static void *next;                             \
+    static void *next STATE;                       \
     if (!next) next = dlsym(RTLD_NEXT, #name);     \
     (__typeof__(&name))next;                       \
   })

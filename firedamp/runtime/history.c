@@ -4,7 +4,9 @@
 #include <string.h>
 #include <sys/mman.h>
 
-static struct firedamp_history *firedamp_past;
+#include "state.h"
+
+static struct firedamp_history *firedamp_past STATE;
 
 __attribute__((visibility("default"))) int firedamp_attach_history(int fd, size_t bytes) {
   if (bytes < sizeof *firedamp_past) return EINVAL;

@@ -6,15 +6,17 @@
 #include <string.h>
 #include <sys/mman.h>
 
-extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include "state.h"
+#include "survive.h"
+
 __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
 
 #define EXPORT __attribute__((visibility("default")))
 
-static struct firedamp_monitor firedamp_private;
-static struct firedamp_monitor *firedamp_block = &firedamp_private;
-static uint64_t firedamp_period = 1, firedamp_until_sample = 1;
-uint8_t firedamp_comparing;
+static struct firedamp_monitor firedamp_private STATE;
+struct firedamp_monitor *firedamp_block STATE = &firedamp_private;
+static uint64_t firedamp_period STATE = 1, firedamp_until_sample STATE = 1;
+uint8_t firedamp_comparing STATE;
 
 EXPORT int firedamp_attach(int fd, size_t bytes) {
   if (bytes < sizeof *firedamp_block) return EINVAL;
@@ -49,7 +51,7 @@ EXPORT int firedamp_one_input(const uint8_t *data, size_t size) {
   firedamp_remember(data, size);
   firedamp_comparing = firedamp_sampled();
   __atomic_store_n(&block->inside, 1, __ATOMIC_RELEASE); /* the compiler keeps the order; so does x86 */
-  int result = LLVMFuzzerTestOneInput(data, size);
+  int result = firedamp_execute(data, size);
   __atomic_store_n(&block->inside, 0, __ATOMIC_RELEASE);
   firedamp_comparing = 0;
   return result;

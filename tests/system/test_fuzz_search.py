@@ -13,10 +13,12 @@ from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError
 from firedamp.outcome import Exited, Killed, TimedOut
 from firedamp.target import Build, Limits, Profile, Target, TargetKind
+from fuzz.recurrence import EAGER
 
 pytestmark = [pytest.mark.needs("clang"), pytest.mark.needs("ptrace")]
 
 HEAD = """
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -99,11 +101,11 @@ def test_the_fixed_twin_has_no_attempts_and_the_runs_are_used_up(make: Make, tmp
     assert progress.corpus > 0
 
 
-def test_life_goes_on_after_a_death_until_the_time_is_up(make: Make, tmp_path: Path) -> None:
-    attempts, progress = search(make("if (size > 2) abort();"), tmp_path, time_s=3, enough=None)
+def test_life_goes_on_after_each_death(make: Make, tmp_path: Path) -> None:
+    attempts, progress = search(make("if (size > 2) raise(SIGUSR1);"), tmp_path, time_s=60, enough=EAGER + 4)
     lines = (tmp_path / "results" / "t" / "journal.jsonl").read_text().splitlines()
     lives = [line for line in map(json.loads, lines) if line["event"] == "life"]
-    assert len(attempts) > 3
+    assert len(attempts) == EAGER + 4
     assert len(lives) > len(attempts)
     assert sum(progress.skips.values()) == len(lives) - len(attempts)
     assert json.loads(lines[-1])["event"] == "stop"
@@ -135,14 +137,15 @@ def test_a_seed_that_kills_at_once_is_set_aside_and_fuzzing_goes_on(make: Make, 
 
 def test_death_on_the_empty_input_is_reported_and_does_not_loop(make: Make, tmp_path: Path) -> None:
     started = time.monotonic()
-    attempts, progress = search(make("if (size == 0) abort();"), tmp_path, enough=None)
+    attempts, progress = search(make("if (size == 0) raise(SIGUSR1);"), tmp_path, enough=None)
     assert [attempt.reproducer.payload for attempt in attempts] == [b""]
     assert any("empty input" in note for note in progress.notes)
     assert time.monotonic() - started < 10
 
 
 def test_death_on_a_newline_is_no_dead_end(make: Make, tmp_path: Path) -> None:
-    attempts, progress = search(make("if (size == 1 && data[0] == '\\n') abort();"), tmp_path, runs=50_000, enough=None)
+    made = make("if (size == 1 && data[0] == '\\n') raise(SIGUSR1);")
+    attempts, progress = search(made, tmp_path, runs=50_000, enough=None)
     assert attempts[0].reproducer.payload == b"\n"
     assert progress.executions >= 50_000
 
