@@ -1,12 +1,13 @@
 """What an ELF file shows of its own guards. Reads the file after the link; what the flags promised is not asked."""
 
+import struct
 from dataclasses import dataclass
 from pathlib import Path
-from struct import iter_unpack
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection, DynamicTag
 from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from firedamp.target import Proof
 
@@ -23,6 +24,9 @@ FORTIFIED = frozenset(
 CHECKS = {f"__{name}_chk": name for name in FORTIFIED}
 CANARY = frozenset({"__stack_chk_fail", "__stack_chk_fail_local"})
 SANITIZERS = {"__asan_init": "address", "__msan_init": "memory", "__tsan_init": "thread", "__ubsan_handle": "undefined"}
+
+TRACE_PC = "__sanitizer_cov_trace_pc"
+_CALL = struct.Struct("<xi")  # e8 rel32
 
 _UNDEFINED = 0  # SHN_UNDEF
 _GLOBAL, _WEAK = 1, 2  # STB_*
@@ -48,6 +52,7 @@ def prove(path: Path, objects: tuple[Path, ...] = ()) -> Proof:
             elf = ELFFile(stream)
             linked = _names(elf)
             sections = {section.name for section in elf.iter_sections()}
+            counted = TRACE_PC in linked.every and _calls(elf, TRACE_PC)
             pie, relro, static = _is_pie(elf), _relro(elf), not _dynamic(elf)
         except ELFError:
             return Proof(canary=False)
@@ -58,7 +63,7 @@ def prove(path: Path, objects: tuple[Path, ...] = ()) -> Proof:
         canary=bool(called & CANARY),
         fortified=tuple(sorted(called & CHECKS.keys())),
         unfortified=tuple(sorted(called & FORTIFIED)),
-        coverage=not sections.isdisjoint({"__sancov_cntrs", "__sancov_guards"}) or "__sanitizer_cov_trace_pc" in called,
+        coverage=counted or not sections.isdisjoint({"__sancov_cntrs", "__sancov_guards"}) or TRACE_PC in called,
         sanitizers=_sanitizers(linked.every),
         pie=pie,
         relro=relro,
@@ -98,7 +103,7 @@ def _names(elf: ELFFile) -> Names:
         if section is None or section["sh_type"] == "SHT_NOBITS":  # a file of debug information alone
             continue
         strings: bytes = elf.get_section(section["sh_link"]).data()
-        for symbol in iter_unpack(layout, section.data()):
+        for symbol in struct.iter_unpack(layout, section.data()):
             info, index = (symbol[1], symbol[3]) if elf.elfclass == 64 else (symbol[3], symbol[5])
             start = symbol[0]
             name = strings[start : strings.find(b"\0", start)].partition(b"@")[0].decode("utf-8", "replace")
@@ -108,6 +113,22 @@ def _names(elf: ELFFile) -> Names:
             elif info >> 4 == _GLOBAL:
                 defined.add(name)
     return Names(defined=frozenset(defined), undefined=frozenset(undefined), every=frozenset(every))
+
+
+def _calls(elf: ELFFile, name: str) -> bool:
+    """Whether the text has a call of a function that is defined in the file itself."""
+    table, text = elf.get_section_by_name(".symtab"), elf.get_section_by_name(".text")
+    if not isinstance(table, SymbolTableSection) or text is None:
+        return False
+    symbols = table.get_symbol_by_name(name) or ()
+    defined = {symbol["st_value"] for symbol in symbols if symbol["st_shndx"] != "SHN_UNDEF"}
+    code: bytes = text.data() if defined else b""
+    place = code.find(b"\xe8")
+    while 0 <= place <= len(code) - _CALL.size:
+        if text["sh_addr"] + place + _CALL.size + _CALL.unpack_from(code, place)[0] in defined:
+            return True
+        place = code.find(b"\xe8", place + 1)
+    return False
 
 
 def _sanitizers(every: frozenset[str]) -> tuple[str, ...]:

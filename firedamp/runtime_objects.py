@@ -16,10 +16,10 @@ def runtime_digest() -> str:
     return digest(file_digest(path) for path in sorted(RUNTIME.iterdir()) if path.is_file())
 
 
-def compile_runtime(compiler: Compiler, name: str, output: Path) -> Path:
+def compile_runtime(compiler: Compiler, name: str, output: Path, extra: tuple[str, ...] = ()) -> Path:
     """The source `name` of the runtime as the object `output`, which appears whole or not at all."""
     draft = scratch(output)
-    flags = (*profiles.RUNTIME, "-fPIC", f"-ffile-prefix-map={RUNTIME}=firedamp/runtime")
+    flags = (*profiles.RUNTIME, "-fPIC", f"-ffile-prefix-map={RUNTIME}=firedamp/runtime", *extra)
     command = (*compiler.command, *flags, "-c", str(RUNTIME / name), "-o", str(draft))
     run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if run.returncode != 0:

@@ -1,8 +1,9 @@
-/* Callbacks of -fsanitize-coverage that do nothing: for `replay`, and for the test programs of a configure script. */
+/* Callbacks of -fsanitize-coverage that do nothing: for `replay`, and for what firedamp-cc links. Weak, since a program
+   or a libFuzzer that counts has its own. */
 #include <stdint.h>
 
 #define CALLBACK(name, ...) \
-  void __sanitizer_cov_##name(__VA_ARGS__) {}
+  __attribute__((weak)) void __sanitizer_cov_##name(__VA_ARGS__) {}
 
 CALLBACK(trace_pc, void)
 CALLBACK(trace_pc_indir, uintptr_t callee)

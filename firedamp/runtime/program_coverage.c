@@ -26,7 +26,9 @@ __attribute__((constructor(101))) static void firedamp_share_map(void) {
   if (!fstat(fd, &status) && status.st_size >= MAP_BYTES) {
     void *map = mmap(0, MAP_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (map != MAP_FAILED) firedamp_map = map;
-    close(fd);
   }
+#ifndef FIREDAMP_SHARED_OBJECT /* a library's constructor comes before the program's, which cleans up */
+  close(fd);
   unsetenv("FIREDAMP_COVERAGE_FD");
+#endif
 }

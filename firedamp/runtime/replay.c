@@ -38,7 +38,8 @@ static uint8_t *firedamp_read(const char *path, size_t *size) {
   return bytes;
 }
 
-int main(int argc, char **argv) {
+/* Weak: a harness that firedamp-cc links may bring a main, as it may beside libFuzzer. */
+__attribute__((weak)) int main(int argc, char **argv) {
   if (LLVMFuzzerInitialize) LLVMFuzzerInitialize(&argc, &argv);
   for (int i = 1; i < argc; i++) {
     size_t size;
