@@ -97,6 +97,12 @@ def read_claim(path: Path) -> Claim | None:
     return Claim(id=table.text("id"), kind=table.text("kind"), function=table.values.get("function"))
 
 
+def original(path: Path) -> Path | None:
+    """The input as it was found, where a smaller one has taken its place in the reproducer `path`."""
+    kept = path.with_name(NAMES[Payload.INPUT][0])
+    return kept if path.name == NAMES[Payload.INPUT][1] and kept.is_file() else None
+
+
 def has_facts(path: Path) -> bool:
     """Whether `path` is one of the two files of a reproducer."""
     return _find_facts(path) is not None

@@ -36,6 +36,7 @@ COMMANDS = {
     "replay": "See a finding again, in fresh processes.",
     "findings": "List what was found.",
     "show": "Show all that is known of a finding.",
+    "matrix": "Say which defence stops a finding, and what happens without.",
     "keep": "Turn a finding into a regression test.",
     "regress": "Replay all regression tests.",
 }

@@ -21,9 +21,9 @@ def command(name: str, as_json: bool, results: Path | None, seed: int | None, wo
     \b
     firedamp show 3f9a
     """
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
-    from firedamp import reproducer_file
+    from firedamp import defence, reproducer_file
     from firedamp.cli.results import write, write_json
     from firedamp.cli.session import Session
     from firedamp.errors import UsageError
@@ -32,15 +32,24 @@ def command(name: str, as_json: bool, results: Path | None, seed: int | None, wo
     session = Session.open(results)
     with session.store() as store:
         finding = store.get(name)
+    cells = defence.read(Path(finding.reproducer).with_name(defence.CACHE)) if finding.reproducer else ()
     if as_json:
         detection = asdict(finding.detection)
-        write_json(session, [finding], evidence=detection["evidence"], stack=detection["stack"])
+        shown = [asdict(cell) for cell in cells]
+        write_json(session, [finding], evidence=detection["evidence"], stack=detection["stack"], defences=shown)
         return 0
     try:
         payload = readable(reproducer_file.read(Path(finding.reproducer)).payload)
     except UsageError as error:
         payload = str(error)
-    write(story(finding, root=session.root, results=session.results, payload=payload))
+    original = reproducer_file.original(Path(finding.reproducer)) if finding.detection.smash is not None else None
+    ranges = () if original is None else (f"input[...] above is {original}, as it was found",)
+    finding = replace(finding, detection=replace(finding.detection, evidence=(*finding.detection.evidence, *ranges)))
+    write(
+        story(
+            finding, root=session.root, results=session.results, payload=payload, defences=tuple(defence.lines(cells))
+        )
+    )
     return 0
 
 

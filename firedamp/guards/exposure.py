@@ -48,6 +48,10 @@ def _effect(detection: Detection, outcome: Outcome) -> tuple[Effect, str] | None
             return Effect.TAKEOVER, "who chooses a format writes by %n and reads by %s"
         case _ if kind.startswith("asan-"):
             return _sanitized(detection)
+        case _ if kind.startswith("ubsan-"):
+            if detection.cwe in WRITES:
+                return Effect.TAKEOVER, f"memory past an object is written; {NOT_SHOWN}"
+            return Effect.DENIAL, "what undefined behaviour leads to is the compiler's choice; more is not shown"
         case _:
             return Effect.DENIAL, "the program ends or hangs"
 

@@ -86,7 +86,7 @@ def replay_line(finding: Finding, results: Path) -> str:
     return shlex.join(replay_command(finding.id, results))
 
 
-def story(finding: Finding, *, root: Path, results: Path, payload: str) -> str:
+def story(finding: Finding, *, root: Path, results: Path, payload: str, defences: Iterable[str] = ()) -> str:
     """Everything that is known of one finding; `payload` is the reproducer as a person reads it."""
     detection = finding.detection
     lines = [
@@ -98,6 +98,7 @@ def story(finding: Finding, *, root: Path, results: Path, payload: str) -> str:
         _state_words(finding.state),
         *_section("evidence", detection.evidence),
         *_section("stack", (_stack_line(index, frame, root) for index, frame in enumerate(detection.stack))),
+        *_section("defences (firedamp matrix)", defences),
         *_section(f"reproducer: {finding.reproducer}", payload.splitlines()),
         *_section("replay", (replay_line(finding, results),)),
     ]
