@@ -26,7 +26,7 @@ from firedamp.build_refusal import check_entries, first_errors, remedy, unguarde
 from firedamp.errors import BuildError, ToolMissing, UnguardedTarget
 from firedamp.prepare import prepared
 from firedamp.proof import names, prove
-from firedamp.runtime_objects import compile_runtime, runtime_digest, tools
+from firedamp.runtime_objects import archive, compile_runtime, runtime_digest, tools
 from firedamp.target import Build, Profile, Proof, Target, TargetKind
 from firedamp.toolchain import Compiler
 
@@ -208,6 +208,7 @@ class Recipe:
         driver = self._cxx(cxx) if cxx else self.compiler.command
         ours, in_library = profiles.runtime_sources(self.compiler, self.profile, self.target.kind)
         parts = {name: self._runtime_object(work, name) for name in (*ours, *in_library)}
+        guards = self._guards(work)
         for output, flags, extra in (
             ("replay", profiles.link_flags(self.compiler, self.profile), ours),
             ("target.so", profiles.library_flags(self.compiler), in_library),
@@ -215,8 +216,13 @@ class Recipe:
             if output == "target.so" and not in_library:
                 continue
             inputs = (*map(str, objects), *(str(parts[name]) for name in extra))
-            command = (*driver, *flags, *inputs, "-o", str(work / output), *self.target.ldflags)
+            command = (*driver, *flags, *inputs, "-o", str(work / output), *self.target.ldflags, *guards)
             self._run(command, f"{output} does not link")
+
+    def _guards(self, work: Path) -> tuple[str, ...]:
+        names = profiles.guard_sources(self.profile, (*self.cflags, *self.target.ldflags))
+        objects = tuple(self._runtime_object(work, name) for name in names)
+        return (str(archive(self.compiler, objects, work / "objects" / "guards.a")),) if objects else ()
 
     def _runtime_object(self, work: Path, name: str) -> Path:
         return compile_runtime(self.compiler, name, work / "objects" / f"runtime-{name}.o")

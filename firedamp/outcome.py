@@ -102,6 +102,20 @@ class Smash:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FormatMisuse:
+    """What the runtime in a hardened build found wrong in a call of the printf family, before libc had it."""
+
+    call: str  # the function that was called, e.g. "snprintf"
+    format: str  # its beginning, where it is long
+    asked: int  # arguments that the format asks for
+    given: int | None  # None: not known
+    argument: int | None = None  # counted from 1: the first that is missing, or no pointer where one is asked for
+    constant: bool = False  # the format lies in memory that nobody can write
+    part: str = ""  # of the input that the format has bytes of: "input", "argument 2", "standard input"
+    alike: tuple[int, int] | None = None  # where in it, and how many bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fatal:
     """A SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGSYS or SIGTRAP as it was about to be delivered, handled or not.
 
@@ -115,6 +129,7 @@ class Fatal:
     address: int | None = None
     access: Access | None = None
     abort_message: str | None = None
+    format_misuse: FormatMisuse | None = None
     handled: bool = False  # the program had a handler for it
     stack_exhausted: bool = False
     stack: tuple[Frame, ...] = ()  # innermost first

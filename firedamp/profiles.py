@@ -78,10 +78,19 @@ def library_flags(compiler: Compiler) -> tuple[str, ...]:
     return ("-shared", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-Bsymbolic", *_quiet(compiler))
 
 
+def guard_sources(profile: Profile, ldflags: tuple[str, ...]) -> tuple[str, ...]:
+    """Our own sources behind everything that the target links, so that a function of its own goes before ours.
+
+    A static program has no second definition to which ours could pass a call on.
+    """
+    static = any(flag in {"-static", "-static-pie"} for flag in ldflags)
+    return ("format.c", "format_calls.c") if profile is Profile.HARDENED and not static else ()
+
+
 def runtime_sources(compiler: Compiler, profile: Profile, kind: TargetKind) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of our own sources in the executable, and in the library (none: there is no library)."""
     if kind is TargetKind.PROGRAM:
-        return (("program_coverage.c",) if profile is Profile.HARDENED else ()), ()
+        return (("program_coverage.c", "program_input.c") if profile is Profile.HARDENED else ()), ()
     if profile is not Profile.HARDENED:
         return ("replay.c",), ()
     counters = ("gcc_coverage.c",) if compiler.name == "gcc" else ()

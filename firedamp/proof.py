@@ -22,7 +22,14 @@ FORTIFIED = frozenset(
     wmemcpy wmemmove wmempcpy wmemset wprintf""".split()  # noqa: SIM905
 )
 CHECKS = {f"__{name}_chk": name for name in FORTIFIED}
+# Those of them, and their kin, whose formats firedamp/runtime/format_calls.c looks at.
+PRINTING = frozenset(
+    """asprintf dprintf err error error_at_line errx fprintf obstack_printf obstack_vprintf printf snprintf sprintf
+    syslog vasprintf vdprintf verr verrx vfprintf vprintf vsnprintf vsprintf vsyslog vwarn vwarnx warn warnx""".split()  # noqa: SIM905
+)
+FORMAT_CHECK = "firedamp_check_format"
 CANARY = frozenset({"__stack_chk_fail", "__stack_chk_fail_local"})
+_PRINTED = PRINTING | {name for name, plain in CHECKS.items() if plain in PRINTING}
 SANITIZERS = {"__asan_init": "address", "__msan_init": "memory", "__tsan_init": "thread", "__ubsan_handle": "undefined"}
 
 TRACE_PC = "__sanitizer_cov_trace_pc"
@@ -63,6 +70,7 @@ def prove(path: Path, objects: tuple[Path, ...] = ()) -> Proof:
         canary=bool(called & CANARY),
         fortified=tuple(sorted(called & CHECKS.keys())),
         unfortified=tuple(sorted(called & FORTIFIED)),
+        formats=FORMAT_CHECK in linked.every and not called.isdisjoint(_PRINTED),
         coverage=counted or not sections.isdisjoint({"__sancov_cntrs", "__sancov_guards"}) or TRACE_PC in called,
         sanitizers=_sanitizers(linked.every),
         pie=pie,
@@ -84,6 +92,7 @@ def describe(proof: Proof) -> str:
     guards = [
         "stack canary" if proof.canary else "no stack canary",
         f"{len(proof.fortified)} fortified functions" if proof.fortified else "nothing fortified",
+        "formats checked" if proof.formats else "no formats checked",
         *(f"{name} sanitizer" for name in proof.sanitizers),
         "coverage" if proof.coverage else "no coverage",
         "PIE" if proof.pie else "no PIE",

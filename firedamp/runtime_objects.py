@@ -31,6 +31,17 @@ def compile_runtime(compiler: Compiler, name: str, output: Path, extra: tuple[st
     return output
 
 
+def archive(compiler: Compiler, objects: tuple[Path, ...], output: Path) -> Path:
+    """What a linker takes only as far as nothing before it in the command has it."""
+    ar = (*compiler.command[:-1], "ar") if compiler.name == "zig" else ("ar",)
+    run = subprocess.run(
+        (*ar, "rcs", str(output), *map(str, objects)), capture_output=True, text=True, errors="replace"
+    )
+    if run.returncode != 0:
+        raise ToolMissing(f"ar cannot make {output.name}:\n{first_errors(run.stderr)}\n{toolchain.REMEDY}")
+    return output
+
+
 def tools(cache: Path) -> Path:
     """gcc looks for its assembler here. Copied, since an installed package may lose the executable bit."""
     folder = cache / "tools" / runtime_digest()[:12]

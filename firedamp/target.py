@@ -73,6 +73,7 @@ class Proof:
     canary: bool  # __stack_chk_fail is called
     fortified: tuple[str, ...] = ()  # __*_chk that are called
     unfortified: tuple[str, ...] = ()  # plain twins that remain: no guard there
+    formats: bool = False  # calls of the printf family go through our runtime
     coverage: bool = False
     sanitizers: tuple[str, ...] = ()
     pie: bool = False

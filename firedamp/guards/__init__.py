@@ -18,6 +18,7 @@ from firedamp.guards import (
     faults_message,
     faults_privilege,
     faults_state,
+    format_arguments,
     fortify,
     heap,
     limits,
@@ -39,6 +40,7 @@ __all__ = ["CRASH_GUARDS", "GUARDS", "ORACLES", "Armed", "Guard", "judge", "unar
 CRASH_GUARDS: tuple[Guard, ...] = (
     sanitizer.GUARD,
     stack_smash.GUARD,
+    format_arguments.GUARD,
     fortify.GUARD,
     heap.GUARD,
     assertion.GUARD,

@@ -15,7 +15,7 @@ def decisive_fatal(outcome: Outcome) -> Fatal | None:
     """The first one in any process of the run that the program did not live through.
 
     A program may probe memory or raise SIGABRT under a handler of its own and then end well; but glibc's own message
-    before an abort, or another ending than 0, is no such game.
+    before an abort, that of our runtime, or another ending than 0, is no such game.
     """
     return next((fatal for fatal in outcome.fatals if not _survived(fatal, outcome)), None)
 
@@ -23,7 +23,7 @@ def decisive_fatal(outcome: Outcome) -> Fatal | None:
 def _survived(fatal: Fatal, outcome: Outcome) -> bool:
     if fatal.signal not in MISBEHAVIOUR:  # a broken pipe or an alarm may well be how a parent ends its child
         return outcome.ending != Killed(signal=fatal.signal)
-    if not fatal.handled or fatal.abort_message:
+    if not fatal.handled or fatal.abort_message or fatal.format_misuse:
         return False
     inside = any(frame.function == "LLVMFuzzerTestOneInput" for frame in outcome.exit_stack)
     return outcome.ending == Exited(status=0) and not inside

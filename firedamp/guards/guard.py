@@ -14,6 +14,7 @@ class Armed(StrEnum):
 
     CANARY = "canary"  # the compiler's stack protector
     FORTIFY = "fortify"  # __*_chk instead of the plain function
+    FORMATS = "formats"  # the printf family is called through our runtime
     SANITIZER = "sanitizer"
     SIGNALS = "signals"  # the tracer sees deadly signals as they are delivered
     EXIT = "exit"  # the stack of a normal exit is recorded
@@ -35,6 +36,7 @@ class Guard:
         held = {
             Armed.CANARY: proof.canary,
             Armed.FORTIFY: bool(proof.fortified),
+            Armed.FORMATS: proof.formats,
             Armed.SANITIZER: bool(proof.sanitizers),
         }
         return all(held.get(need, True) for need in self.needs)

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "input.h"
 #include "state.h"
 #include "survive.h"
 
@@ -55,4 +56,9 @@ EXPORT int firedamp_one_input(const uint8_t *data, size_t size) {
   __atomic_store_n(&block->inside, 0, __ATOMIC_RELEASE);
   firedamp_comparing = 0;
   return result;
+}
+
+void firedamp_each_input(firedamp_look *look, void *context) {
+  const struct firedamp_monitor *block = firedamp_block;
+  if (block->inside) look(context, "input", block->bytes, block->size < block->capacity ? block->size : block->capacity);
 }

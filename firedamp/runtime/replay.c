@@ -11,6 +11,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include "input.h"
+
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
 
@@ -38,13 +40,23 @@ static uint8_t *firedamp_read(const char *path, size_t *size) {
   return bytes;
 }
 
+static const uint8_t *firedamp_bytes;
+static size_t firedamp_size;
+
+void firedamp_each_input(firedamp_look *look, void *context) {
+  if (firedamp_bytes) look(context, "input", firedamp_bytes, firedamp_size);
+}
+
 /* Weak: a harness that firedamp-cc links may bring a main, as it may beside libFuzzer. */
 __attribute__((weak)) int main(int argc, char **argv) {
   if (LLVMFuzzerInitialize) LLVMFuzzerInitialize(&argc, &argv);
   for (int i = 1; i < argc; i++) {
     size_t size;
     uint8_t *bytes = firedamp_read(argv[i], &size);
+    firedamp_bytes = bytes;
+    firedamp_size = size;
     LLVMFuzzerTestOneInput(bytes, size);
+    firedamp_bytes = NULL;
     free(bytes);
   }
   return 0;

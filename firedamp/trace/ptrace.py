@@ -141,12 +141,17 @@ class SignalInfo:
     signal: int
     code: int
     address: int  # only of a fault
+    value: int = 0  # only of one that came by sigqueue(3)
+
+
+_SI_VALUE = 24  # of siginfo_t's union, behind the sender's pid and uid (asm-generic/siginfo.h)
 
 
 def signal_info(tid: int) -> SignalInfo:
     info = siginfo()
     _call(func.PTRACE_GETSIGINFO, tid, 0, addressof(info))
-    return SignalInfo(signal=info.si_signo, code=info.si_code, address=info._sigfault._addr or 0)
+    value = int.from_bytes(bytes(info)[_SI_VALUE : _SI_VALUE + 8], "little")
+    return SignalInfo(signal=info.si_signo, code=info.si_code, address=info._sigfault._addr or 0, value=value)
 
 
 # Byte offsets in struct user, for PEEKUSER and POKEUSER.

@@ -9,6 +9,7 @@ from firedamp.trace import ptrace
 from firedamp.trace.abort_message import abort_message
 from firedamp.trace.access import Touch, touches
 from firedamp.trace.call import caught_signals, ends_by
+from firedamp.trace.format_facts import format_misuse
 from firedamp.trace.ptrace import Registers, SignalInfo
 from firedamp.trace.thread_stack import exhausted
 from firedamp.unwind import Base
@@ -95,6 +96,7 @@ class Witness:
             address=address,
             access=touch.access if touch is not None else None,
             abort_message=message,
+            format_misuse=format_misuse(tid, info) if number == signal.SIGABRT else None,
             handled=handled,
             stack_exhausted=(
                 number in FAULTS and address is not None and exhausted(pid, address, registers.stack_pointer)

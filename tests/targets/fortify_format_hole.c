@@ -1,5 +1,5 @@
 /* bad: "FMT:%2$d" -> fortify-format-hole in translate */
-/* good: "FMT:%1$d" */
+/* good: "FMT:100%%" */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>

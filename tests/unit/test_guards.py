@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from signal import Signals
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from firedamp.outcome import (
     Ending,
     Exited,
     Fatal,
+    FormatMisuse,
     Frame,
     Killed,
     Outcome,
@@ -314,8 +316,39 @@ def test_direct_recursion_counts_once() -> None:
 
 def test_what_is_not_in_the_binary_is_not_armed() -> None:
     bare = Proof(canary=False)
-    assert set(unarmed(bare)) == {"sanitizer", "stack_smash", "fortify"}
-    assert set(unarmed(replace(bare, canary=True, fortified=("__strcpy_chk",)))) == {"sanitizer"}
+    assert set(unarmed(bare)) == {"sanitizer", "stack_smash", "fortify", "format_arguments"}
+    assert set(unarmed(replace(bare, canary=True, fortified=("__strcpy_chk",), formats=True))) == {"sanitizer"}
+
+
+def stopped(function: str, **facts: Any) -> Outcome:
+    stack = (own(function, line=None), own("inner", 4), own("outer", 8))
+    stack = (replace(stack[0], own=False), *stack[1:])
+    misuse = FormatMisuse(**{"call": "printf", "format": "%s\n", "asked": 1, "given": 0, **facts})
+    fatal = Fatal(signal=Signals.SIGABRT, code=-1, format_misuse=misuse, handled=True, stack=stack)
+    return Outcome(ending=Exited(status=0), fatals=(fatal,))
+
+
+@pytest.mark.parametrize(
+    ("facts", "cwe", "says"),
+    [
+        ({"constant": True}, 685, 'format asks for 1 argument, 0 were given: "%s\\n"'),
+        ({"asked": 2, "given": 1}, 134, 'format asks for 2 arguments, 1 was given: "%s\\n"'),
+        ({"given": 1, "argument": 1, "constant": True}, 686, "and argument 1 is of another type"),
+        ({"given": None, "part": "input", "alike": (6, 2)}, 134, "and comes from the input"),
+        ({"alike": (6, 1), "part": "argument 2"}, 134, "(byte 6 of argument 2)"),
+        ({"alike": (6, 4), "part": "standard input"}, 134, "(bytes 6-9 of the standard input)"),
+    ],
+)
+def test_a_format_is_explained_although_the_program_handles_the_signal(
+    facts: dict[str, Any], cwe: int, says: str
+) -> None:
+    (detection,) = judge(stopped("firedamp_stop", **facts))
+    assert (detection.kind, detection.cwe, detection.place) == ("format-arguments", cwe, ("inner+0x4", "outer+0x8"))
+    assert says in detection.message
+
+
+def test_facts_that_a_program_sends_itself_are_not_ours() -> None:
+    assert kinds(replace(stopped("raise"), ending=Killed(signal=6))) == ["abort"]
 
 
 def test_names_of_guards_are_unique() -> None:
