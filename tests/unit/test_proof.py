@@ -114,5 +114,6 @@ def test_the_list_of_fortified_functions_is_glibcs() -> None:
 def test_description_names_what_is_missing() -> None:
     text = describe(Proof(canary=False, unfortified=("strcpy",), relro="partial", pie=True))
     assert text == (
-        "no stack canary, nothing fortified, no formats checked, no coverage, PIE, partial RELRO\nwithout a guard in some calls: strcpy"
+        "no stack canary, nothing fortified, no formats checked, no coverage, PIE, partial RELRO\n"
+        "without a guard in some calls: strcpy"
     )
