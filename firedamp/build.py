@@ -20,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, assert_never
 
-from firedamp import profiles, toolchain
+from firedamp import compiler_kit, profiles, toolchain
+from firedamp.artifact import take
 from firedamp.build_cache import FACTS, BuildCache, dependencies, digest, file_digest, linked_files
 from firedamp.build_refusal import check_entries, first_errors, remedy, unguarded
 from firedamp.errors import BuildError, ToolMissing, UnguardedTarget
@@ -133,7 +134,7 @@ class Recipe:
         flags = profiles.compile_flags(compiler, profile, target.kind, folder)
         tree = root
         if target.prepare:
-            tree = prepared(root, target.prepare, _environment(compiler, profile, flags, folder), cache)
+            tree = prepared(root, target.prepare, _environment(compiler, profile, target.kind, cache), cache)
             flags = (*flags, f"-fdebug-prefix-map={tree}={root}")
         return cls(
             target=target,
@@ -149,7 +150,8 @@ class Recipe:
     def key(self) -> str:
         """Of everything known before compiling."""
         known = (FORMAT, str(self.compiler), *self.compiler.command, self.profile, self.target.kind, str(self.tree))
-        files = (*self.sources, *linked_files(self.target.ldflags, self.tree))
+        made = (self.tree / self.target.artifact,) if self.target.artifact is not None else ()
+        files = (*self.sources, *made, *linked_files(self.target.ldflags, self.tree))
         contents = (f"{path} {file_digest(path)}" for path in files)
         return digest((*known, "cflags", *self.cflags, "ldflags", *self.target.ldflags, runtime_digest(), *contents))
 
@@ -157,19 +159,28 @@ class Recipe:
         """Compiles, links and proves in a folder of its own, which then goes to the cache."""
         work = Path(tempfile.mkdtemp(prefix=".building-", dir=self.cache))
         try:
-            objects, headers = self._compile(work, progress)
-            tables = {self._shown(source): names(item) for source, item in zip(self.sources, objects, strict=True)}
-            check_entries(self.target.name, self.target.kind, tables)
-            self._link(work, objects)
-            proof = prove(work / "replay", objects)
+            proof, headers = self._take(work) if self.target.artifact is not None else self._build(work, progress)
             facts = {"compiler": str(self.compiler), "target": self.target.name, "proof": dataclasses.asdict(proof)}
             (work / FACTS).write_text(json.dumps(facts, indent=1))
-            for notes in (work / "objects").glob("*.gcno"):  # of gcc --coverage: what its counts mean
-                notes.rename(work / notes.name)
-            shutil.rmtree(work / "objects")
             return BuildCache(folder=self.cache).publish(self.key, work, headers)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _take(self, work: Path) -> tuple[Proof, list[str]]:
+        take(self.target, self.profile, self.tree, work)
+        return prove(work / "replay"), []
+
+    def _build(self, work: Path, progress: Progress | None) -> tuple[Proof, list[str]]:
+        """What the binary proves of itself, and the headers that it was made of."""
+        objects, headers = self._compile(work, progress)
+        tables = {self._shown(source): names(item) for source, item in zip(self.sources, objects, strict=True)}
+        check_entries(self.target.name, self.target.kind, tables)
+        self._link(work, objects)
+        proof = prove(work / "replay", objects)
+        for notes in (work / "objects").glob("*.gcno"):  # of gcc --coverage: what its counts mean
+            notes.rename(work / notes.name)
+        shutil.rmtree(work / "objects")
+        return proof, headers
 
     def _compile(self, work: Path, progress: Progress | None) -> tuple[tuple[Path, ...], list[str]]:
         folder = work / "objects"
@@ -249,6 +260,8 @@ class Recipe:
 
 
 def _sources(target: Target, tree: Path) -> tuple[Path, ...]:
+    if target.artifact is not None:
+        return ()
     found: dict[Path, None] = {}
     for pattern in target.sources:
         paths = sorted(glob.glob(pattern, root_dir=tree, recursive=True))  # noqa: PTH207 (patterns may be absolute)
@@ -260,18 +273,15 @@ def _sources(target: Target, tree: Path) -> tuple[Path, ...]:
     return tuple(found)
 
 
-def _environment(compiler: Compiler, profile: Profile, flags: tuple[str, ...], folder: Path) -> dict[str, str]:
-    """For `prepare`: what it compiles is instrumented too; coverage_off.o makes configure's test programs link."""
-    stubs = folder / f"coverage_off-{digest((str(compiler), *compiler.command))[:12]}.o"
-    if not stubs.exists():
-        compile_runtime(compiler, "coverage_off.c", stubs)
-    cxx = {"CXX": shlex.join(compiler.cxx_command)} if compiler.cxx_command else {}
-    link = profiles.link_flags(compiler, profile) if profile is Profile.ASAN else (str(stubs),)
-    joined = shlex.join(flags)
+def _environment(compiler: Compiler, profile: Profile, kind: TargetKind, cache: Path) -> dict[str, str]:
+    """For `prepare`: what it compiles is instrumented too, whatever flags its own makefiles choose."""
+    cc, cxx = compiler_kit.launchers(compiler_kit.make(compiler, profile, cache, kind=kind))
     return {
-        "CC": shlex.join(compiler.command),
-        **cxx,
-        "CFLAGS": joined,
-        "CXXFLAGS": joined,
-        "LDFLAGS": shlex.join(link),
+        "CC": str(cc),
+        "CXX": str(cxx),
+        "CFLAGS": "-g -O1",
+        "CXXFLAGS": "-g -O1",
+        "LDFLAGS": "",
+        "LIB_FUZZING_ENGINE": "-fsanitize=fuzzer",
+        "FIREDAMP_CFLAGS": "",
     }

@@ -16,7 +16,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from firedamp.command_words import Step, Words, parse
+from firedamp.command_words import Step, Words, parse, split
 
 SECTION = ".firedamp_library"  # of a harness: its target.so. Not loaded; cp, mv and strip keep it
 CARRIER = f'.section {SECTION},"",@progbits\n.incbin "%s"\n.section .note.GNU-stack,"",@progbits\n'
@@ -92,7 +92,7 @@ def run(kit: dict[str, Any], name: str, given: list[str]) -> int:
         return 3
     words = parse(given, lambda path: Path(path).read_text())
     kind = "harness" if words.fuzzed else kit["kind"]
-    flags = [*kit["compile"][kind], *os.environ.get(EXTRA, "").split()] if words.compiles else []
+    flags = [*kit["compile"][kind], *split(os.environ.get(EXTRA, ""))] if words.compiles else []
     if words.step is Step.HARNESS:
         return _harness(kit, name, driver, words, flags)
     return _become([*driver, *(given if words.step is Step.QUERY else _ordinary(kit, words, kind, flags))])
@@ -120,7 +120,7 @@ def _harness(kit: dict[str, Any], name: str, driver: list[str], words: Words, fl
     if stray is not None:
         print(
             f"{name}: {stray}: was compiled for a program of its own, so libFuzzer would not see what it covers;"
-            " compile it with -fsanitize=fuzzer-no-link too (in CFLAGS, for instance)",
+            " compile it with -fsanitize=fuzzer-no-link too (in CFLAGS; in firedamp.toml remove `program = true`)",
             file=sys.stderr,
         )
         return 1

@@ -67,16 +67,19 @@ def _expanded(words: Sequence[str], read: Callable[[str], str]) -> tuple[str, ..
     flat: list[str] = []
     for word in words:
         try:
-            flat += _expanded(_split(read(word[1:])), read) if word.startswith("@") else (word,)
+            flat += _expanded(split(read(word[1:])), read) if word.startswith("@") else (word,)
         except OSError:
             flat.append(word)
     return tuple(flat)
 
 
-def _split(text: str) -> list[str]:
-    from shlex import split  # costs more than all else here, and response files are rare
+def split(text: str) -> list[str]:
+    """As a shell splits it, and as gcc reads a response file."""
+    if not text:
+        return []
+    import shlex  # costs more than all else here
 
-    return split(text)
+    return shlex.split(text)
 
 
 def _sanitizers(words: Sequence[str]) -> set[str]:

@@ -20,7 +20,7 @@ from firedamp.suggestion import did_you_mean
 from firedamp.target import MEBIBYTE, InputMode, Limits, Target, TargetKind
 
 PLACEHOLDER = "@@"
-MAKERS = ("sources", "command", "harness")
+MAKERS = ("sources", "artifact", "command", "harness")
 INPUTS = (InputMode.STDIN, InputMode.FILE, InputMode.ARGV)
 MAX_INPUT_BYTES = 1 << 20  # libFuzzer's own ceiling for -max_len
 LONGEST_S = 24 * 3600.0
@@ -119,6 +119,7 @@ class _Execution(_Table):
 
 class _TargetTable(_Execution):
     sources: Command | None = None
+    artifact: FileName | None = None
     program: bool = False
     command: Command | None = None
     harness: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
@@ -158,6 +159,7 @@ class _TargetTable(_Execution):
             prepare=tuple(self.prepare),
             cflags=tuple(self.cflags),
             ldflags=tuple(self.ldflags),
+            artifact=self.artifact,
             args=tuple(self.args),
             command=tuple(self.command or ()),
             harness=self.harness,
@@ -265,7 +267,10 @@ def _disagreeing_keys(table: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...
     if len(makers) != 1:
         found = " and ".join(makers) or "none of them"
         yield (), f"exactly one of {', '.join(MAKERS)} makes a target; found {found}"
-    for key in ("program", "prepare", "cflags", "ldflags"):
+    for key in ("program", "prepare"):
+        if key in table and "sources" not in table and "artifact" not in table:
+            yield (key,), "needs sources: nothing is compiled here; remove it"
+    for key in ("cflags", "ldflags"):
         if key in table and "sources" not in table:
             yield (key,), "needs sources: nothing is compiled here; remove it"
     if "args" in table and table.get("program") is not True:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from firedamp.errors import BuildError
 
-FLAGS = ("CFLAGS", "CXXFLAGS")
+FLAGS = ("FIREDAMP_CFLAGS",)
 LEFT_OUT = frozenset({"results", ".git", ".venv"})
 
 
@@ -58,7 +58,7 @@ def _run(commands: tuple[str, ...], tree: Path, environment: Mapping[str, str]) 
             last = "\n".join(run.stdout.splitlines()[-12:])
             raise BuildError(
                 f"prepare: {command!r} left with status {run.returncode} in {tree}:\n{last}\n"
-                "it runs by `sh -e` in a copy of the project; CC, CFLAGS and LDFLAGS are those of the build"
+                "it runs by `sh -e` in a copy of the project; CC is firedamp-cc, which brings the flags of the build"
             )
 
 

@@ -49,6 +49,7 @@ class Target:
     prepare: tuple[str, ...] = ()  # shell commands, run once in a cached copy
     cflags: tuple[str, ...] = ()
     ldflags: tuple[str, ...] = ()
+    artifact: str | None = None  # what `prepare` built with firedamp-cc, in place of sources
     args: tuple[str, ...] = ()  # of a PROGRAM, without argv[0]
     command: tuple[str, ...] = ()  # of a COMMAND, with argv[0]
     harness: str | None = None  # "package.module:function"

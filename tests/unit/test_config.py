@@ -114,7 +114,7 @@ def test_the_issue_s_own_example(tmp_path: Path) -> None:
         ('[targets.x]\nsources = ["a.c"]\ntimeout_s = 0\n', "targets.x.timeout_s: 0 is too small"),
         ('[targets.x]\nsources = ["a.c"]\ntimeout_s = nan\n', "targets.x.timeout_s: nan"),
         ('[targets.x]\nsources = ["a.c"]\nprogram = "yes"\n', "targets.x.program: 'yes' is neither true nor false"),
-        ("[targets.x]\nmax_len = 5\n", "targets.x: exactly one of sources, command, harness"),
+        ("[targets.x]\nmax_len = 5\n", "targets.x: exactly one of sources, artifact, command, harness"),
         ('[targets.x]\nsources = ["a"]\ncommand = ["b"]\n', "found sources and command"),
         ('[targets.x]\nharness = "no-colon"\n', "targets.x.harness: 'no-colon' is no harness"),
         ('[targets.x]\nharness = "a:b"\ncflags = ["-O1"]\n', "targets.x.cflags: needs sources"),
