@@ -95,25 +95,22 @@ def run_native(program: Path, seeds: Path, folder: Path, *, seconds: int, seed: 
         *(corpus, seeds),
     ]
     started = time.time()
-    said = _said(argv, seconds, {})
+    text = said(argv, seconds, {})
     wall_s = time.time() - started
-    runs = [int(number) for number in FORK_RUNS.findall(said)]
+    runs = [int(number) for number in FORK_RUNS.findall(text)]
     kept = [Crash(path=path, after_s=path.stat().st_mtime - started) for path in crashes.glob("crash-*")]
     return Heard(executions=max(runs, default=0), wall_s=wall_s, crashes=_in_order(kept))
 
 
-def run_afl(
-    program: Path, seeds: Path, folder: Path, *, seconds: int, seed: int, max_len: int, cmplog: Path | None = None
-) -> Heard:
+def run_afl(program: Path, seeds: Path, folder: Path, *, seconds: int, seed: int, max_len: int) -> Heard:
     """AFL++ goes on after a crash by itself; it keeps those that took a path of their own."""
     out = folder / "afl-out"
     argv: list[str | Path] = [
         *("afl-fuzz", "-i", seeds, "-o", out, "-V", str(seconds), "-s", str(seed), "-G", str(max_len)),
-        *(("-c", cmplog) if cmplog else ()),
         *("--", program),
     ]
     started = time.monotonic()
-    _said(argv, seconds, AFL_RUN)
+    said(argv, seconds, AFL_RUN)
     wall_s = time.monotonic() - started
     stats = out / "default" / "fuzzer_stats"
     facts = dict(re.findall(r"^(\w+)\s*: (.*)$", stats.read_text(), re.MULTILINE)) if stats.exists() else {}
@@ -128,7 +125,7 @@ def run_afl(
     )
 
 
-def _said(argv: list[str | Path], seconds: int, environment: dict[str, str]) -> str:
+def said(argv: list[str | Path], seconds: int, environment: dict[str, str]) -> str:
     """Both streams. A fuzzer that does not end by itself is ended, with its children."""
     process = subprocess.Popen(
         argv,
@@ -149,3 +146,10 @@ def _said(argv: list[str | Path], seconds: int, environment: dict[str, str]) -> 
 
 def _in_order(crashes: Iterable[Crash]) -> tuple[Crash, ...]:
     return tuple(sorted(crashes, key=lambda crash: crash.after_s))
+
+
+def afl_version() -> str:
+    """As in 4.04c."""
+    greeting = subprocess.run(["afl-fuzz"], capture_output=True, text=True).stdout
+    found = re.search(r"\+\+([\w.]+)", greeting)
+    return found[1] if found else "unknown"

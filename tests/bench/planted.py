@@ -221,6 +221,7 @@ def main() -> int:
     facts: dict[str, object] = {
         "command": f"python tests/bench/planted.py {' '.join(sys.argv[1:])}".strip(),
         "firedamp's compiler": str(compiler),
+        "AFL++": fuzzers.afl_version(),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "seconds of each": options.time,
