@@ -31,6 +31,10 @@ class Progress:
     corpus: int = 0
     survived: int = 0  # detections after which a fuzzing process went on
     signatures: int = 0  # of those, told apart in process
+    active_s: float = 0.0  # without the time in which others had their turn
+    news_s: float = 0.0  # of active_s, when the last new edge or input of the corpus was found
+    stability: float | None = None  # share of the edges that come again when an input is run again
+    pause: str = ""  # why nothing is executed at the moment; empty: something is
     sites: int = 0
     kinds: int = 0  # of faults, over all sites: errnos and what else is done to a call
     pairs: int = 0  # of the planned ones: a second fault after a first
@@ -63,6 +67,7 @@ class Job:
     flags: tuple[str, ...] = ()  # passed through to libFuzzer
     options: dict[str, object] = field(default_factory=dict)  # of one engine, documented there
     stopping: Callable[[], bool] = lambda: False  # Ctrl-C was pressed
+    resting: Callable[[], bool] = lambda: False  # others have their turn: nothing is to be executed
 
 
 class Engine(Protocol):

@@ -16,6 +16,7 @@ from fuzz import command, flags
 from fuzz.supervisor import Supervisor
 
 POLL_S = 0.2
+KILLED_S = 5.0  # takes a millisecond
 COUNTERS_BITS = 3  # a counter has eight features: how often its edge was taken, in powers of two (FuzzerTracePC.h)
 _STARTED = re.compile(r"^STARTED (\d+)", re.MULTILINE)
 _FEATURES = re.compile(r"^FT (\d+)((?: \d+)*)\n", re.MULTILINE)
@@ -28,7 +29,7 @@ def measure(
     with ExitStack() as stack:
         private = stack.enter_context(Room(None)).path
         room = stack.enter_context(Room(target.workdir or target.root))
-        plan = command.plan(target, build, folder=private, corpus=private, work=room.path)
+        plan = command.plan(target, build, folder=private, corpus=private, work=room.path, survive=False)
         supervisor = stack.enter_context(Supervisor(plan, max_len=target.max_len))
         reached = reach(supervisor, target, paths, control=private / "control", stopping=stopping)
     bits: dict[int, int] = {}
@@ -67,6 +68,9 @@ def reach(
         end = None
         while end is None and not stopping():
             end = supervisor.hear(POLL_S)
+        if end is None:
+            supervisor.kill()
+            supervisor.hear(KILLED_S)
         started = [int(number) for number in _STARTED.findall(control.read_text())]
         if end is None or end.exit_status == 0 or not started or started[-1] <= done:
             break  # stopped; all were run; or a life that did not get further than the one before

@@ -29,6 +29,10 @@ class Pool:
     def __len__(self) -> int:
         return sum(1 for _ in self.corpus.iterdir())
 
+    def inputs(self) -> list[Path]:
+        """What a life begins with."""
+        return [path for folder in (self.seeds, self.corpus) for path in folder.iterdir()]
+
     def add_seeds(self, own: Path) -> int:
         """Of a folder or an archive, each cut to `max_len` as libFuzzer would; how many different ones there are."""
         if not own.exists():

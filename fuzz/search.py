@@ -6,19 +6,22 @@ Each life starts from the living corpus, so nothing that was learnt is lost with
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from select import select
+from signal import SIGKILL
 from types import TracebackType
 
 from firedamp import guards
+from firedamp.disk import Disk
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError
 from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
 from firedamp.room import Room
 from firedamp.target import Profile, TargetKind
-from fuzz import command, flags
+from fuzz import command, flags, stability
 from fuzz.journal import Journal
 from fuzz.pool import Pool
 from fuzz.recurrence import Recurrence
@@ -63,6 +66,7 @@ class Search:
         self._recurrence = Recurrence()
         self._survivals = Survivals()
         self._started = time.monotonic()
+        self._rested_s = 0.0
         self._edges = 0
         self._workers: list[_Worker] = []
 
@@ -82,9 +86,13 @@ class Search:
     def attempts(self) -> Iterator[Attempt]:
         """Yields until time, runs or `stopping` end the search, or no child can go on."""
         self._started = time.monotonic()
+        self._measure_stability()
         for worker in self._workers:
             self._begin(worker)
         while any(worker.alive for worker in self._workers) and not self._over():
+            if self._job.resting() or self._disk.is_short():
+                yield from self._rest()
+                continue
             ready = select([worker.supervisor.status_fd for worker in self._workers if worker.alive], [], [], TICK_S)[0]
             self._tick()
             for worker in self._workers:
@@ -95,6 +103,8 @@ class Search:
                     self._watch(worker)
             yield from self._survived()
         yield from self._survived_late()
+        if self._progress.stability is None and not self._job.stopping():
+            self._measure_stability()
         self._progress.complete = self._job.stopping() is False
 
     def _open(self, stack: ExitStack) -> None:
@@ -103,6 +113,7 @@ class Search:
         private = stack.enter_context(Room(None)).path  # swept at the next start, should we be killed
         self._pool = Pool(results=results, private=private, max_len=target.max_len)
         stack.callback(self._pool.settle)
+        self._disk = Disk(results)
         seeds = self._pool.add_seeds(target.root / target.seeds) if target.seeds else 0
         self._command_line = flags.CommandLine(
             corpus=self._pool.corpus,
@@ -177,16 +188,68 @@ class Search:
         spent = time.monotonic() - self._started
         return self._job.stopping() or (self._job.time_s is not None and spent >= self._job.time_s)
 
+    def _rest(self) -> Iterator[Attempt]:
+        """End all lives until there is room on the disk and it is our turn; the corpus keeps what they have learnt."""
+        began = time.monotonic()
+        resting = [worker for worker in self._workers if worker.alive]
+        for worker in resting:
+            yield from self._halt(worker)
+        while (self._job.resting() or self._is_short()) and not self._over():
+            time.sleep(TICK_S)
+        self._rested_s += time.monotonic() - began
+        for worker in resting if not self._over() else ():
+            self._begin(worker)
+
+    def _halt(self, worker: _Worker) -> Iterator[Attempt]:
+        worker.alive = False
+        worker.supervisor.kill()
+        end = worker.supervisor.hear(STUCK_S)
+        if end is not None and end.signal != SIGKILL and end.reading.inside:  # it had died before
+            yield from self._look(end.reading.input, (end.signal, end.exit_status), worker.supervisor.history()[:-1])
+
+    def _is_short(self) -> bool:
+        """Whether the disk is full; said when that changes."""
+        short, progress = self._disk.is_short(), self._progress
+        if short and not progress.pause:
+            progress.pause = self._disk.words()
+            self._note("paused for a while: the disk was full")
+            with suppress(OSError):
+                self._journal.write("paused", reason="the disk is full")
+        elif progress.pause and not short:
+            progress.pause = ""
+            self._journal.write("resumed", reason="there is room again")
+        return short
+
+    def _measure_stability(self) -> None:
+        """Of the corpus as it is; an empty one says nothing."""
+        paths = self._pool.inputs()
+        if not paths or self._job.target.kind in {TargetKind.PROGRAM, TargetKind.COMMAND} or self._disk.is_short():
+            return
+        control = Path(self._workers[0].supervisor.spool).parent / "control"
+        found = stability.measure(
+            self._workers[0].supervisor, self._job.target, paths, control=control, seed=self._job.seed
+        )
+        self._progress.stability = found
+        if found is not None and found < stability.BAD:
+            self._note(
+                f"stability {found:.0%}: run again, the same inputs reach other edges (state kept between executions, "
+                "the time, random numbers?); coverage leads astray, and a finding may need a sequence of inputs"
+            )
+
     def _tick(self) -> None:
         """Bring the counters up to date."""
         progress = self._progress
+        before = progress.edges, progress.corpus
         for worker in self._workers:
             self._edges = max(self._edges, worker.supervisor.follow().edges)
         progress.executions = sum(worker.supervisor.monitor.executions for worker in self._workers)
-        progress.executions_per_s = progress.executions / max(time.monotonic() - self._started, 1e-3)
+        progress.active_s = time.monotonic() - self._started - self._rested_s
+        progress.executions_per_s = progress.executions / max(progress.active_s, 1e-3)
         progress.edges = self._edges
         progress.survived = sum(worker.supervisor.events.survived for worker in self._workers)
         progress.corpus = len(self._pool)
+        if (progress.edges, progress.corpus) > before:
+            progress.news_s = progress.active_s
 
     def _watch(self, worker: _Worker) -> None:
         """Kill a life that makes no progress inside the target: libFuzzer's own alarm did not."""

@@ -32,6 +32,7 @@ COMMANDS = {
     "enforce": "Run a command under a policy; what it does not permit is denied and logged.",
     "policy": "Check a policy, print it, translate strace's expressions.",
     "sweep": "Make each system call of a command fail, at each site, with each plausible errno.",
+    "journal": "Tell what happened in the fuzz runs of a target.",
     "corpus": "Bring corpora in and out, and make them smaller.",
     "replay": "See a finding again, in fresh processes.",
     "findings": "List what was found.",
