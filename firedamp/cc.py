@@ -101,17 +101,24 @@ def run(kit: dict[str, Any], name: str, given: list[str]) -> int:
 def _ordinary(kit: dict[str, Any], words: Words, kind: str, flags: list[str]) -> list[str]:
     """The compiler's words, for all but harnesses."""
     match words.step:
+        case Step.LIBRARY if kind == "harness":  # the input is known to the harness alone, so no guard asks for it
+            return [*words.words, *flags, *kit["bare"], *kit["linked"]["FUZZED_LIBRARY"], "-o", words.output]
         case Step.LIBRARY:
-            objects = kit["linked"]["FUZZED_LIBRARY" if kind == "harness" else "LIBRARY"]
-            return [*words.words, *flags, *kit["bare"], *objects, "-o", words.output]
+            return [*words.words, *flags, *kit["bare"], *kit["linked"]["LIBRARY"], *kit["guards"], "-o", words.output]
         case Step.PROGRAM:
-            return [*words.words, *flags, *_executable(kit, words), *kit["linked"]["PROGRAM"], "-o", words.output]
+            ours = (*_executable(kit, words), *kit["linked"]["PROGRAM"], *_guards(kit, words))
+            return [*words.words, *flags, *ours, "-o", words.output]
         case _:
             return [*words.words, *flags]
 
 
 def _executable(kit: dict[str, Any], words: Words) -> list[str]:
     return [word for word in kit["executable"] if word != "-pie" or not words.position_chosen]
+
+
+def _guards(kit: dict[str, Any], words: Words) -> list[str]:
+    """A static program has no second definition to which ours could pass a call on."""
+    return [] if {"-static", "-static-pie"} & set(words.words) else kit["guards"]
 
 
 def _harness(kit: dict[str, Any], name: str, driver: list[str], words: Words, flags: list[str]) -> int:
@@ -129,13 +136,14 @@ def _harness(kit: dict[str, Any], name: str, driver: list[str], words: Words, fl
         if kit["linked"]["TARGET"]:
             library, carrier = Path(folder, "target.so"), Path(folder, "library.s")
             inner = [word for word in words.words if word not in ("-static", "-pie", "-no-pie", "-static-pie")]
-            link = [*driver, *kit["library"], *inner, *flags, *kit["linked"]["TARGET"], "-o", str(library)]
+            ours = (*kit["linked"]["TARGET"], *kit["guards"])
+            link = [*driver, *kit["library"], *inner, *flags, *ours, "-o", str(library)]
             carrier.write_text(CARRIER % library)
             carried = [f"{folder}/library.o"]
             status = _call(link) or _call([*kit["cc"], "-c", str(carrier), "-o", carried[0]])
             if status:
                 return status
-        objects = [*kit["linked"]["HARNESS"], *carried]
+        objects = [*kit["linked"]["HARNESS"], *carried, *_guards(kit, words)]
         return _call([*driver, *_executable(kit, words), *words.words, *flags, *objects, "-o", words.output])
 
 

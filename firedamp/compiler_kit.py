@@ -16,7 +16,7 @@ from pathlib import Path
 from firedamp import profiles, toolchain
 from firedamp.build_cache import digest, scratch
 from firedamp.errors import UsageError
-from firedamp.runtime_objects import compile_runtime, runtime_digest, tools
+from firedamp.runtime_objects import archive, compile_runtime, runtime_digest, tools
 from firedamp.suggestion import did_you_mean
 from firedamp.target import Profile, TargetKind
 from firedamp.toolchain import Compiler
@@ -38,6 +38,7 @@ class Kit:
     executable: tuple[str, ...]
     library: tuple[str, ...]
     linked: dict[str, tuple[str, ...]]
+    guards: tuple[str, ...]  # an archive behind everything else, but in static programs
     kind: str  # of code that says nothing of -fsanitize=fuzzer
     compiler_mtime_ns: int
 
@@ -114,6 +115,7 @@ def _kit(
     def objects(names: Iterable[str], extra: tuple[str, ...] = ()) -> tuple[str, ...]:
         return tuple(_object(compiler, name, folder, extra) for name in dict.fromkeys(names))
 
+    guards = tuple(map(Path, objects(profiles.guard_sources(profile, ()))))
     weak = objects(hardened, ("-fvisibility=default",))
     return Kit(
         cc=compiler.command,
@@ -130,6 +132,7 @@ def _kit(
             "LIBRARY": (*objects((*program, *alone), SHARED), *weak),
             "FUZZED_LIBRARY": (*objects((*counters, *alone), SHARED), *weak),
         },
+        guards=(str(archive(compiler, guards, folder / "guards.a")),) if guards else (),
         kind=kind.value,
         compiler_mtime_ns=Path(compiler.command[0]).stat().st_mtime_ns,
     )

@@ -70,7 +70,8 @@ def prove(path: Path, objects: tuple[Path, ...] = ()) -> Proof:
         canary=bool(called & CANARY),
         fortified=tuple(sorted(called & CHECKS.keys())),
         unfortified=tuple(sorted(called & FORTIFIED)),
-        formats=FORMAT_CHECK in linked.every and not called.isdisjoint(_PRINTED),
+        # it comes out of an archive, so without objects its being there says that something called for it
+        formats=FORMAT_CHECK in linked.every and (not objects or not called.isdisjoint(_PRINTED)),
         coverage=counted or not sections.isdisjoint({"__sancov_cntrs", "__sancov_guards"}) or TRACE_PC in called,
         sanitizers=_sanitizers(linked.every),
         pie=pie,

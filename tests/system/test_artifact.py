@@ -11,6 +11,7 @@ import pytest
 from firedamp import toolchain
 from firedamp.build import build
 from firedamp.errors import BuildError
+from firedamp.proof import prove
 from firedamp.target import Build, Profile, Target, TargetKind
 
 LIBRARY = """
@@ -78,7 +79,7 @@ def made(
 @pytest.mark.parametrize("compiler", COMPILERS)
 def test_a_program(project: Path, compiler: str) -> None:
     first = made(project, TargetKind.PROGRAM, "tool", compiler)
-    assert first.proof.guarded and first.proof.coverage and first.library is None
+    assert first.proof.guarded and first.proof.coverage and first.proof.formats and first.library is None
     assert subprocess.run([first.executable], input=b"COPY" + b"a" * 40, capture_output=True).returncode == -6
     assert subprocess.run([first.executable], input=b"COPY", capture_output=True).stdout == b"1\n"
     assert made(project, TargetKind.PROGRAM, "tool", compiler).digest == first.digest
@@ -89,7 +90,7 @@ def test_a_program(project: Path, compiler: str) -> None:
 def test_a_harness(project: Path, compiler: str) -> None:
     ours = made(project, TargetKind.HARNESS, "fuzz", compiler)
     assert ours.library is not None
-    assert ours.proof.guarded and ours.proof.coverage
+    assert ours.proof.guarded and ours.proof.coverage and prove(ours.library).guarded
     units = subprocess.run(["readelf", "--debug-dump=info", str(ours.library)], capture_output=True, text=True).stdout
     assert re.search(rf"DW_AT_comp_dir .*{re.escape(str(project))}$", units, re.MULTILINE)  # the user's own files
     assert "/cache/prepared/" not in units
