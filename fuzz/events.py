@@ -11,13 +11,15 @@ from dataclasses import dataclass
 from enum import IntEnum
 from signal import Signals
 
+from fuzz import history
+
 MAGIC = 0x3153544E45564546  # "FEVENTS1" read as bytes
 FRAMES, SIGNATURES, SLOTS = 3, 1024, 64
-HEADER = struct.Struct("<8Q")
+HEADER = struct.Struct("<9Q")
 SIGNATURE = struct.Struct(f"<QII{FRAMES}QQQ")
 SLOT = struct.Struct("<3Q")
 _WORD = struct.Struct("<Q")
-_SURVIVED, _UNSPOOLED, _UNTABLED, _FATAL, _HANDLED, _UNRESTORED = range(16, HEADER.size, 8)
+_SURVIVED, _UNSPOOLED, _UNTABLED, _FATAL, _HANDLED, _UNRESTORED = range(24, HEADER.size, 8)
 _FREE, _FULL = 0, 2
 
 
@@ -49,6 +51,7 @@ class Survived:
     signature: Signature
     index: int  # of the signature in the table
     input: bytes
+    before: tuple[bytes, ...]  # inputs of the life that may have led to it, oldest first
 
 
 class Events:
@@ -58,17 +61,21 @@ class Events:
         self.fd = fd
         self.size_bytes = size_bytes
         self._capacity = capacity
+        self._past_bytes = history.size_for(capacity)
         self._memory = mmap.mmap(fd, size_bytes)
 
     @classmethod
     def create(cls, max_len: int) -> "Events":
         capacity = max(max_len, 1)
-        size_bytes = HEADER.size + SIGNATURES * SIGNATURE.size + SLOTS * _stride(capacity)
+        size_bytes = (
+            HEADER.size + SIGNATURES * SIGNATURE.size + SLOTS * (_past_offset(capacity) + history.size_for(capacity))
+        )
         fd = os.memfd_create("firedamp-events", os.MFD_CLOEXEC)
         os.ftruncate(fd, size_bytes)  # pages that are never written cost nothing
         events = cls(fd, size_bytes, capacity)
         _WORD.pack_into(events._memory, 0, MAGIC)
         _WORD.pack_into(events._memory, 8, capacity)
+        _WORD.pack_into(events._memory, 16, history.size_for(capacity))
         return events
 
     def close(self) -> None:
@@ -113,11 +120,7 @@ class Events:
 
     def want(self, index: int) -> None:
         """Have the next input of this signature kept as well."""
-        self._put(_wanted(index), 1)
-
-    def arrest(self, index: int) -> None:
-        """Have the next detection of this signature end its life, once."""
-        self._put(_wanted(index), 2)
+        self._put(HEADER.size + (index + 1) * SIGNATURE.size - _WORD.size, 1)  # its last word
 
     def take(self) -> Survived | None:
         """The next input that somebody should look at; its slot is free again."""
@@ -128,9 +131,11 @@ class Events:
                 continue
             start_of_input = start + SLOT.size
             data = self._memory[start_of_input : start_of_input + min(size, self._capacity)]
+            past = start + _past_offset(self._capacity)
+            before = history.read(self._memory[past : past + self._past_bytes])[:-1]
             self._put(start, _FREE)
             if (found := self._signature(index)) is not None:
-                return Survived(signature=found[0], index=index, input=data)
+                return Survived(signature=found[0], index=index, input=data, before=before)
         return None
 
     def _signature(self, index: int) -> tuple[Signature, int] | None:
@@ -140,7 +145,7 @@ class Events:
         return (Signature(kind=kind, detail=detail, frames=tuple(filter(None, frames))), count) if key else None
 
     def _slot(self, index: int) -> int:
-        return HEADER.size + SIGNATURES * SIGNATURE.size + index * _stride(self._capacity)
+        return HEADER.size + SIGNATURES * SIGNATURE.size + index * (_past_offset(self._capacity) + self._past_bytes)
 
     def _word(self, offset: int) -> int:
         return int(_WORD.unpack_from(self._memory, offset)[0])
@@ -149,10 +154,6 @@ class Events:
         _WORD.pack_into(self._memory, offset, value)
 
 
-def _wanted(index: int) -> int:
-    """Where the last word of a signature lies."""
-    return HEADER.size + (index + 1) * SIGNATURE.size - _WORD.size
-
-
-def _stride(capacity: int) -> int:
+def _past_offset(capacity: int) -> int:
+    """Where the history lies in a slot."""
     return (SLOT.size + capacity + 7) & ~7

@@ -26,7 +26,7 @@ class History:
 
     @classmethod
     def create(cls, max_len: int) -> "History":
-        size_bytes = _BYTES_AT + max(LEAST_BYTES, 4 * max_len)
+        size_bytes = size_for(max_len)
         fd = os.memfd_create("firedamp-history", os.MFD_CLOEXEC)
         os.ftruncate(fd, size_bytes)
         history = cls(fd, size_bytes)
@@ -63,13 +63,23 @@ class History:
 
     def read(self) -> tuple[bytes, ...]:
         """As many inputs as are still whole, oldest first, the one under way last."""
-        inputs, head, _ = HEADER.unpack_from(self._memory)
-        capacity = self.size_bytes - _BYTES_AT
-        found: list[bytes] = []
-        for number in range(inputs - 1, max(-1, inputs - 1 - SLOTS), -1):
-            position, size = _SLOT.unpack_from(self._memory, HEADER.size + number % SLOTS * _SLOT.size)
-            start = position % capacity
-            if position + size > head or head - position > capacity or start + size > capacity:
-                break  # overwritten by later ones, or by the target
-            found.append(self._memory[_BYTES_AT + start : _BYTES_AT + start + size])
-        return tuple(reversed(found))
+        return read(self._memory)
+
+
+def size_for(max_len: int) -> int:
+    """Bytes of a block for inputs up to `max_len` bytes, a multiple of 8."""
+    return _BYTES_AT + (max(LEAST_BYTES, 4 * max_len) + 7 & ~7)
+
+
+def read(memory: mmap.mmap | bytes) -> tuple[bytes, ...]:
+    """Of a whole block: as many inputs as are still whole, oldest first."""
+    inputs, head, _ = HEADER.unpack_from(memory)
+    capacity = len(memory) - _BYTES_AT
+    found: list[bytes] = []
+    for number in range(inputs - 1, max(-1, inputs - 1 - SLOTS), -1):
+        position, size = _SLOT.unpack_from(memory, HEADER.size + number % SLOTS * _SLOT.size)
+        start = position % capacity
+        if position + size > head or head - position > capacity or start + size > capacity:
+            break  # overwritten by later ones, or by the target
+        found.append(memory[_BYTES_AT + start : _BYTES_AT + start + size])
+    return tuple(reversed(found))

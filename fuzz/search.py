@@ -22,11 +22,12 @@ from firedamp.reproducer import Reproducer
 from firedamp.room import Room
 from firedamp.target import Profile, TargetKind
 from fuzz import command, flags, stability
+from fuzz.events import Survived
 from fuzz.journal import Journal
 from fuzz.pool import Pool
 from fuzz.recurrence import Recurrence
 from fuzz.supervisor import End, Supervisor
-from fuzz.survival import Sighting, Survivals
+from fuzz.survival import DOUBTS, Sighting, Survivals
 from fuzz.temporary import find_temporary
 from fuzz.tokens import write_dictionary
 
@@ -286,7 +287,7 @@ class Search:
             return  # -runs are used up
         if end.reading.inside:
             cause = worker.cause or end.fatal or (end.signal, end.exit_status)
-            doubtful = worker.supervisor.events.survived > worker.survived and not self._survivals.arrested(end.fatal)
+            doubtful = worker.supervisor.events.survived > worker.survived
             before = worker.supervisor.history()[:-1]
             yield from self._look(end.reading.input, cause, before, doubtful=doubtful)
         if self._may_go_on(worker, end) and not self._over():
@@ -330,18 +331,32 @@ class Search:
             yield from self._doubt(sighting)
 
     def _doubt(self, sighting: Sighting) -> Iterator[Attempt]:
-        """Only what a fresh process shows, too, is believed. Else the life has gone bad and makes place for another."""
-        survived, worker = sighting.survived, self._workers[sighting.worker]
+        """Only what a fresh process shows, too, is believed: with the input alone, or behind those that came before."""
+        survived = sighting.survived
         started = time.monotonic()
         outcome = self._bench.run_input(survived.input)
+        alone = bool(guards.judge(outcome))
+        together = not alone and bool(survived.before) and self._led_to(survived)
         self._survivals.looked(sighting, time.monotonic() - started)
-        if guards.judge(outcome):
-            if self._pool.set_aside(survived.input, thorough=False):
-                self._note_quarantine()
-            yield self._attempt(survived.input, outcome)
-        elif self._survivals.doubt(sighting, worker.supervisor.events) and worker.alive:
-            worker.stopped = True
-            worker.supervisor.kill()
+        if alone and self._pool.set_aside(survived.input, thorough=False):
+            self._note_quarantine()
+        if alone or together or self._bad_life(sighting):
+            yield self._attempt(survived.input, outcome, survived.before)
+
+    def _led_to(self, survived: Survived) -> bool:
+        return bool(guards.judge(self._bench.run_inputs((*survived.before, survived.input))))
+
+    def _bad_life(self, sighting: Sighting) -> bool:
+        """A life in which something happened that cannot be seen outside of it makes place for a fresh one. Whether
+        the same has come back too often for that."""
+        doubts = self._survivals.doubt(sighting)
+        worker = self._workers[sighting.worker]
+        if doubts < DOUBTS:
+            worker.supervisor.events.want(sighting.survived.index)
+            if worker.alive:
+                worker.stopped = True
+                worker.supervisor.kill()
+        return doubts == DOUBTS
 
     def _may_go_on(self, worker: _Worker, end: End) -> bool:
         """Whether another life could get further; what ended this one at once is out of its way then."""

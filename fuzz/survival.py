@@ -29,7 +29,6 @@ class Survivals:
     _known: deque[Sighting] = field(default_factory=deque)
     _looked: set[Signature] = field(default_factory=set)
     _doubts: Counter[Signature] = field(default_factory=Counter)
-    _arrested: set[Signature] = field(default_factory=set)
     _since: float = field(default_factory=time.monotonic)
     _spent_s: float = 0.0
 
@@ -61,21 +60,8 @@ class Survivals:
             self._spent_s += spent_s
         self._looked.add(sighting.survived.signature)
 
-    def doubt(self, sighting: Sighting, events: Events) -> bool:
-        """The fresh process showed nothing: what came earlier in that life may have been the cause. Whether it is to
-        be ended. A signature that comes back in one fresh life after the other ends the last of them by itself, so
-        that the inputs which led there are known.
-        """
-        signature, index = sighting.survived.signature, sighting.survived.index
+    def doubt(self, sighting: Sighting) -> int:
+        """The fresh process showed nothing: how often that was so with this signature."""
         self.doubted += 1
-        self._doubts[signature] += 1
-        if self._doubts[signature] == DOUBTS:
-            self._arrested.add(signature)
-            events.arrest(index)
-        elif self._doubts[signature] < DOUBTS:
-            events.want(index)
-        return self._doubts[signature] <= DOUBTS
-
-    def arrested(self, signature: Signature | None) -> bool:
-        """Whether a life that this has ended is to be believed, whatever it had survived."""
-        return signature in self._arrested
+        self._doubts[sighting.survived.signature] += 1
+        return self._doubts[sighting.survived.signature]

@@ -5,18 +5,21 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "history.h"
 #include "state.h"
 
 struct firedamp_events *firedamp_events STATE;
-static size_t firedamp_capacity STATE;
+static size_t firedamp_capacity STATE, firedamp_past_bytes STATE;
 
-static size_t firedamp_stride(void) { return (sizeof(struct firedamp_slot) + firedamp_capacity + 7) & ~(size_t)7; }
+static size_t firedamp_past_offset(void) { return (sizeof(struct firedamp_slot) + firedamp_capacity + 7) & ~(size_t)7; }
+static size_t firedamp_stride(void) { return firedamp_past_offset() + firedamp_past_bytes; }
 
 int firedamp_map_events(int fd, size_t bytes) {
   if (bytes < sizeof *firedamp_events) return EINVAL;
   struct firedamp_events *events = mmap(0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (events == MAP_FAILED) return errno;
   firedamp_capacity = events->capacity;
+  firedamp_past_bytes = events->past_bytes;
   if (events->magic != FIREDAMP_EVENTS_MAGIC || bytes < sizeof *events + FIREDAMP_SLOTS * firedamp_stride())
     return EINVAL;
   firedamp_events = events;
@@ -54,6 +57,7 @@ static int firedamp_spool(uint64_t signature, const uint8_t *input, size_t size)
     slot->signature = signature;
     slot->size = size < firedamp_capacity ? size : firedamp_capacity;
     memcpy(slot->bytes, input, slot->size);
+    firedamp_copy_past((uint8_t *)slot + firedamp_past_offset(), firedamp_past_bytes);
     __atomic_store_n(&slot->state, FIREDAMP_FULL, __ATOMIC_RELEASE);
     return 1;
   }
@@ -63,20 +67,17 @@ static int firedamp_spool(uint64_t signature, const uint8_t *input, size_t size)
 /* The 1st, 8th, 64th, 512th ...: another bug may hide behind the same place, and shows in few of its inputs. */
 static int firedamp_due(uint64_t count) { return !(count & (count - 1)) && __builtin_ctzll(count) % 3 == 0; }
 
-int firedamp_record(const struct firedamp_signature *detection, const uint8_t *input, size_t size, int fatal) {
+void firedamp_record(const struct firedamp_signature *detection, const uint8_t *input, size_t size, int fatal) {
   struct firedamp_signature *entry = firedamp_find(detection);
-  fatal |= entry && entry->wanted == FIREDAMP_DIE_NEXT;
   firedamp_events->survived += !fatal;
   firedamp_events->untabled += !entry;
-  if (!entry) return fatal;
+  if (!entry) return;
   uint64_t index = (uint64_t)(entry - firedamp_events->signatures);
   int due = firedamp_due(++entry->count);
   if (fatal) {
     firedamp_events->fatal = index + 1; /* its input is in the monitor */
-    entry->wanted = FIREDAMP_NOTHING;
   } else if (due || entry->wanted) { /* where all slots are full, one of the next will do */
-    entry->wanted = firedamp_spool(index, input, size) ? FIREDAMP_NOTHING : FIREDAMP_SPOOL_NEXT;
+    entry->wanted = !firedamp_spool(index, input, size);
     firedamp_events->unspooled += due && entry->wanted;
   }
-  return fatal;
 }

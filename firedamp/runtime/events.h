@@ -16,10 +16,8 @@ struct firedamp_signature {
   uint32_t kind, detail;
   uint64_t frames[FIREDAMP_FRAMES]; /* offsets in target.so, the innermost first; 0: none */
   uint64_t count;
-  uint64_t wanted; /* the reader's, enum firedamp_wish */
+  uint64_t wanted; /* by the reader: spool the next input as well */
 };
-
-enum firedamp_wish { FIREDAMP_NOTHING, FIREDAMP_SPOOL_NEXT, FIREDAMP_DIE_NEXT };
 
 enum firedamp_slot_state { FIREDAMP_FREE, FIREDAMP_FILLING, FIREDAMP_FULL };
 
@@ -27,12 +25,13 @@ struct firedamp_slot {
   uint64_t state; /* the reader frees what is full, and between two processes what is half filled */
   uint64_t signature; /* index */
   uint64_t size;
-  uint8_t bytes[]; /* `capacity` of them, and up to 7 more: slots are aligned to 8 */
+  uint8_t bytes[]; /* `capacity` of them, up to 7 more, and what led here: `past_bytes` of history.h */
 };
 
 struct firedamp_events {
   uint64_t magic;    /* the reader's */
   uint64_t capacity; /* the reader's: bytes of an input that a slot holds */
+  uint64_t past_bytes; /* the reader's: of a history beside it; a multiple of 8 */
   uint64_t survived; /* detections */
   uint64_t unspooled; /* inputs that should have been looked at and found no free slot */
   uint64_t untabled;  /* detections whose signature found no place in the table */
@@ -48,9 +47,9 @@ struct firedamp_events {
 int firedamp_map_events(int fd, size_t bytes);
 extern struct firedamp_events *firedamp_events;
 
-/* Counts the signature (`detection` without key, count and wanted) and spools `input` where that is due. Whether the
-   process is to end: it is `fatal`, or the reader wants it so. */
-int firedamp_record(const struct firedamp_signature *detection, const uint8_t *input, size_t size, int fatal);
+/* Counts the signature (`detection` without key, count and wanted), spools `input` where that is due, or says that it is
+   `fatal`. */
+void firedamp_record(const struct firedamp_signature *detection, const uint8_t *input, size_t size, int fatal);
 #pragma GCC visibility pop
 
 #endif

@@ -35,3 +35,14 @@ void firedamp_remember(const uint8_t *data, size_t size) {
 void firedamp_forget(void) {
   if (firedamp_past && firedamp_past->inputs) firedamp_past->inputs--;
 }
+
+void firedamp_forget_all(void) {
+  if (firedamp_past) firedamp_past->inputs = 0;
+}
+
+void firedamp_copy_past(uint8_t *to, size_t room) {
+  struct firedamp_history *past = firedamp_past;
+  if (!past || room < sizeof *past) return;
+  size_t used = past->position < past->capacity ? past->position : past->capacity;
+  memcpy(to, past, sizeof *past + (used < room - sizeof *past ? used : room - sizeof *past));
+}

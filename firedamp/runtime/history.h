@@ -28,4 +28,10 @@ void firedamp_remember(const uint8_t *data, size_t size);
 /* Ours alone: the latest input is not part of what led to anything, since the target did not return from it. */
 __attribute__((visibility("hidden"))) void firedamp_forget(void);
 
+/* The target's variables are as at the start of the life: nothing led to what comes now. */
+__attribute__((visibility("hidden"))) void firedamp_forget_all(void);
+
+/* Copies the block, as far as it is used, to `room` bytes. */
+__attribute__((visibility("hidden"))) void firedamp_copy_past(uint8_t *to, size_t room);
+
 #endif

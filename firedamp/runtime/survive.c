@@ -170,8 +170,7 @@ static uint32_t firedamp_detail(const siginfo_t *info, const ucontext_t *context
   return number | (uint32_t)(null | write << 1 | guard << 2) << 8;
 }
 
-/* Whether the life is to end. */
-static int firedamp_tell(uint32_t kind, uint32_t detail, uintptr_t pc, uintptr_t sp, uintptr_t fp, int fatal) {
+static void firedamp_tell(uint32_t kind, uint32_t detail, uintptr_t pc, uintptr_t sp, uintptr_t fp, int fatal) {
   struct firedamp_signature detection = {.kind = kind, .detail = detail};
   firedamp_comparing = 0; /* our own string functions report to libFuzzer, too */
   uintptr_t top = firedamp_top;
@@ -180,7 +179,7 @@ static int firedamp_tell(uint32_t kind, uint32_t detail, uintptr_t pc, uintptr_t
   firedamp_trace(detection.frames, FIREDAMP_FRAMES, pc, sp, fp, top);
   /* The monitor's copy: libFuzzer's lies in the heap, among what the target has overwritten. */
   size_t size = firedamp_block->size < firedamp_block->capacity ? firedamp_block->size : firedamp_block->capacity;
-  return firedamp_record(&detection, firedamp_block->bytes, size, fatal);
+  firedamp_record(&detection, firedamp_block->bytes, size, fatal);
 }
 
 static void firedamp_on_signal(int number, siginfo_t *info, void *opaque) {
@@ -188,7 +187,7 @@ static void firedamp_on_signal(int number, siginfo_t *info, void *opaque) {
   greg_t *registers = context->uc_mcontext.gregs;
   uintptr_t pc = (uintptr_t)registers[REG_RIP], sp = (uintptr_t)registers[REG_RSP], fp = (uintptr_t)registers[REG_RBP];
   int ours = firedamp_ours(), fatal = !ours || firedamp_is_fatal(number, pc, sp);
-  if (ours) fatal = firedamp_tell(FIREDAMP_SIGNAL, firedamp_detail(info, context), pc, sp, fp, fatal);
+  if (ours) firedamp_tell(FIREDAMP_SIGNAL, firedamp_detail(info, context), pc, sp, fp, fatal);
   if (fatal) {
     signal(number, SIG_DFL);
     raise(number); /* held back until we return */
@@ -202,10 +201,7 @@ static void firedamp_on_signal(int number, siginfo_t *info, void *opaque) {
 }
 
 __attribute__((noreturn)) static void firedamp_hook(uint32_t kind, uint32_t detail, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
-  if (firedamp_tell(kind, detail, pc, sp, fp, 0)) {
-    signal(SIGABRT, SIG_DFL);
-    raise(SIGABRT);
-  }
+  firedamp_tell(kind, detail, pc, sp, fp, 0);
   firedamp_running = 0;
   firedamp_hit = 1;
   sigprocmask(SIG_SETMASK, &firedamp_mask, 0);
@@ -274,6 +270,13 @@ static size_t firedamp_resident(void) {
   return second ? strtoul(second, 0, 10) * 4096 : 0;
 }
 
+static void firedamp_look_for_handlers(void) {
+  struct sigaction action;
+  EACH_SIGNAL(number)
+    if (!sigaction(*number, 0, &action) && action.sa_sigaction != firedamp_on_signal)
+      firedamp_events->handled |= 1ull << *number;
+}
+
 static void firedamp_begin_life(void) {
   stack_t stack = {.ss_sp = firedamp_handler_stack, .ss_size = HANDLER_STACK};
   struct sigaction action = {.sa_sigaction = firedamp_on_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -282,15 +285,12 @@ static void firedamp_begin_life(void) {
   firedamp_first_resident = firedamp_resident();
   sigprocmask(0, 0, &firedamp_mask);
   sigaltstack(&stack, 0);
-  EACH_SIGNAL(number) sigaction(*number, &action, 0);
+  EACH_SIGNAL(number) {
+    struct sigaction given;
+    if (!sigaction(*number, 0, &given) && given.sa_handler == SIG_DFL) sigaction(*number, &action, 0);
+  }
+  firedamp_look_for_handlers();
   while (fcntl(firedamp_first_fd, F_GETFD) >= 0) firedamp_first_fd++;
-}
-
-static void firedamp_look_for_handlers(void) {
-  struct sigaction action;
-  EACH_SIGNAL(number)
-    if (!sigaction(*number, 0, &action) && action.sa_sigaction != firedamp_on_signal)
-      firedamp_events->handled |= 1ull << *number;
 }
 
 /* What the ended execution leaves behind: variables, descriptors, memory. */
@@ -299,6 +299,7 @@ static void firedamp_clean_up(void) {
   firedamp_forget();
   if (!firedamp_events->unrestored) {
     firedamp_restore_globals();
+    firedamp_forget_all();
     syscall(SYS_close_range, firedamp_first_fd, ~0u, 0);
   }
   if (++firedamp_survived % CHECK_SURVIVED || firedamp_resident() < firedamp_first_resident + MOST_GROWTH) return;
