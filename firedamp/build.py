@@ -27,13 +27,15 @@ from firedamp.build_refusal import check_entries, first_errors, remedy, unguarde
 from firedamp.errors import BuildError, ToolMissing, UnguardedTarget
 from firedamp.prepare import prepared
 from firedamp.proof import names, prove
-from firedamp.runtime_objects import archive, compile_runtime, runtime_digest, tools
+from firedamp.runtime_objects import archive, compile_runtime, mutator, runtime_digest, tools
 from firedamp.target import Build, Profile, Proof, Target, TargetKind
 from firedamp.toolchain import Compiler
 
 Progress = Callable[[str], None]
 
 FORMAT = "1"  # of the cache; a new number forgets every old build
+MUTATOR = "mutator.so"  # beside target.so
+CROSS_OVER = "LLVMFuzzerCustomCrossOver"
 CXX_SUFFIXES = frozenset({".cc", ".cpp", ".cxx", ".c++", ".C"})
 PATIENCE_S = 1.0  # a build that is done sooner says nothing
 
@@ -160,6 +162,10 @@ class Recipe:
         work = Path(tempfile.mkdtemp(prefix=".building-", dir=self.cache))
         try:
             proof, headers = self._take(work) if self.target.artifact is not None else self._build(work, progress)
+            if (library := work / "target.so").exists():
+                symbols = names(library)  # custom.c has hidden the target's own
+                crossing = CROSS_OVER in symbols.every - symbols.undefined
+                shutil.copyfile(mutator(self.compiler, self.cache, crossing=crossing), work / MUTATOR)
             facts = {"compiler": str(self.compiler), "target": self.target.name, "proof": dataclasses.asdict(proof)}
             (work / FACTS).write_text(json.dumps(facts, indent=1))
             return BuildCache(folder=self.cache).publish(self.key, work, headers)

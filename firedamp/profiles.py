@@ -22,6 +22,10 @@ FUZZING_CODE_ONLY = (
 
 GUARD_FLAG = re.compile(r"-fstack-protector|-[DU]_FORTIFY_SOURCE")
 SURVIVAL = ("survive.c", "stack.c", "events.c", "globals.c")
+COMPARISONS = ("compare.c", "trace_compare.c", "operands.c")
+
+# Between libFuzzer and its own mutations, loaded before either.
+MUTATOR = ("mutator.c", "solver.c")
 
 # Our own C: no canary, no fortified call and no counter of ours may look like the target's.
 RUNTIME = (
@@ -94,7 +98,7 @@ def runtime_sources(compiler: Compiler, profile: Profile, kind: TargetKind) -> t
     if profile is not Profile.HARDENED:
         return ("replay.c",), ()
     counters = ("gcc_coverage.c",) if compiler.name == "gcc" else ()
-    always = ("monitor.c", "history.c", *SURVIVAL, "compare.c", "trace_compare.c")
+    always = ("monitor.c", "history.c", "custom.c", *SURVIVAL, *COMPARISONS)
     return ("replay.c", "coverage_off.c"), (*always, *counters)
 
 

@@ -17,14 +17,33 @@ def runtime_digest() -> str:
 
 
 def compile_runtime(compiler: Compiler, name: str, output: Path, extra: tuple[str, ...] = ()) -> Path:
-    """The source `name` of the runtime as the object `output`, which appears whole or not at all."""
+    """The source `name` of the runtime as the object `output`."""
+    return _make(compiler, ("-c", *extra), (name,), output)
+
+
+def mutator(compiler: Compiler, cache: Path, *, crossing: bool) -> Path:
+    """The library that libFuzzer's mutations pass through, the same for all targets: compiled once per compiler.
+
+    `crossing`: with LLVMFuzzerCustomCrossOver, which libFuzzer uses for every other mutation where it finds one.
+    """
+    kind = "crossing" if crossing else "plain"
+    made = tools(cache) / f"mutator-{digest((str(compiler), *compiler.command))[:12]}-{kind}.so"
+    if not made.exists():
+        switch = ("-DFIREDAMP_CROSS_OVER",) if crossing else ()
+        _make(compiler, (*profiles.library_flags(compiler), *switch), profiles.MUTATOR, made)
+    return made
+
+
+def _make(compiler: Compiler, flags: tuple[str, ...], names: tuple[str, ...], output: Path) -> Path:
+    """`output` appears whole or not at all."""
     draft = scratch(output)
-    flags = (*profiles.RUNTIME, "-fPIC", f"-ffile-prefix-map={RUNTIME}=firedamp/runtime", *extra)
-    command = (*compiler.command, *flags, "-c", str(RUNTIME / name), "-o", str(draft))
+    ours = (*profiles.RUNTIME, "-fPIC", f"-ffile-prefix-map={RUNTIME}=firedamp/runtime")
+    sources = (str(RUNTIME / name) for name in names)
+    command = (*compiler.command, *ours, *flags, *sources, "-o", str(draft))
     run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
     if run.returncode != 0:
         raise ToolMissing(
-            f"{compiler} does not compile firedamp's own runtime ({name}):\n{first_errors(run.stderr)}\n"
+            f"{compiler} does not compile firedamp's own runtime ({', '.join(names)}):\n{first_errors(run.stderr)}\n"
             f"{toolchain.REMEDY}"
         )
     draft.replace(output)

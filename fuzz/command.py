@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
+from firedamp.build import MUTATOR
 from firedamp.errors import UsageError
 from firedamp.run import Bench
 from firedamp.target import Build, InputMode, Target, TargetKind
@@ -48,7 +49,8 @@ def plan(
     )
     match target.kind:
         case TargetKind.HARNESS:
-            return replace(common, library=str(_library(target, build)), survive=survive)
+            library = _library(target, build)
+            return replace(common, library=str(library), mutator=str(library.with_name(MUTATOR)), survive=survive)
         case TargetKind.PROGRAM:
             if build is None:
                 raise UsageError(f"target {target.name!r}: has sources but no build; build it first")

@@ -9,6 +9,7 @@ from typing import Any, assert_never
 
 from firedamp.errors import ToolMissing
 from firedamp.target import TargetKind
+from fuzz.mutation import Mutator
 from fuzz.plan import Plan
 
 Life = Callable[[list[str]], int]  # libFuzzer's argv -> exit status; seldom returns
@@ -16,10 +17,11 @@ Life = Callable[[list[str]], int]  # libFuzzer's argv -> exit status; seldom ret
 
 def prepare(plan: Plan) -> Life:
     """Load all that lives have in common. Runs once, before the first fork; no execution happens here."""
+    mutator = Mutator.load(plan.mutator) if plan.mutator else None
     fuzzer = libfuzzer()
     match plan.kind:
         case TargetKind.HARNESS:
-            return _harness(plan, fuzzer)
+            return _harness(plan, fuzzer, mutator)
         case TargetKind.PROGRAM | TargetKind.COMMAND:
             from fuzz.program import program_life
 
@@ -54,7 +56,7 @@ def run_driver(fuzzer: ctypes.CDLL, argv: list[str], callback: Any, initialize: 
     return int(fuzzer.LLVMFuzzerRunDriver(ctypes.byref(argc), ctypes.byref(pointer), callback))
 
 
-def _harness(plan: Plan, fuzzer: ctypes.CDLL) -> Life:
+def _harness(plan: Plan, fuzzer: ctypes.CDLL, mutator: Mutator | None) -> Life:
     """C all the way: libFuzzer calls the target's runtime, no Python per execution."""
     library = ctypes.CDLL(plan.library)
     library.firedamp_attach.argtypes = [ctypes.c_int, ctypes.c_size_t]
@@ -70,7 +72,12 @@ def _harness(plan: Plan, fuzzer: ctypes.CDLL) -> Life:
     library.firedamp_sample_comparisons.argtypes = [ctypes.c_uint64]
     library.firedamp_sample_comparisons(plan.sample)
 
+    if mutator is not None:
+        mutator.serve(fuzzer, library)
+
     def live(argv: list[str]) -> int:
+        if mutator is not None:
+            argv = mutator.adapt(argv)
         return run_driver(fuzzer, argv, library.firedamp_one_input, library.firedamp_initialize)
 
     return live

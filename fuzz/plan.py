@@ -26,6 +26,7 @@ class Plan:
     events_bytes: int = 0
     library: str | None = None  # of a HARNESS
     survive: bool = False  # a detection ends the execution and not the life
+    mutator: str | None = None  # the library that libFuzzer's mutations pass through
     sample: int = 1  # comparisons are reported to libFuzzer in one of so many executions
     command: tuple[str, ...] = ()  # of a PROGRAM or COMMAND, with argv[0]
     input: InputMode = InputMode.BUFFER

@@ -1,5 +1,6 @@
 /* Callbacks of -fsanitize-coverage that do nothing: for `replay`, and for what firedamp-cc links. Weak, since a program
    or a libFuzzer that counts has its own. */
+#include <stddef.h>
 #include <stdint.h>
 
 #define CALLBACK(name, ...) \
@@ -23,3 +24,9 @@ CALLBACK(trace_div4, uint32_t a)
 CALLBACK(trace_div8, uint64_t a)
 CALLBACK(trace_gep, uintptr_t index)
 CALLBACK(trace_switch, uint64_t value, uint64_t *cases)
+
+/* libFuzzer's, which a mutator of the target's own calls: never in a replay. */
+__attribute__((weak)) size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t room) {
+  (void)data, (void)room;
+  return size;
+}

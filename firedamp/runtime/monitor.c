@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "input.h"
+#include "operands.h"
 #include "state.h"
 #include "survive.h"
 
@@ -50,7 +51,7 @@ EXPORT int firedamp_one_input(const uint8_t *data, size_t size) {
   memcpy(block->bytes, data, size < block->capacity ? size : block->capacity);
   block->executions++;
   firedamp_remember(data, size);
-  firedamp_comparing = firedamp_sampled();
+  firedamp_comparing = firedamp_sampled() | firedamp_recording();
   __atomic_store_n(&block->inside, 1, __ATOMIC_RELEASE); /* the compiler keeps the order; so does x86 */
   int result = firedamp_execute(data, size);
   __atomic_store_n(&block->inside, 0, __ATOMIC_RELEASE);

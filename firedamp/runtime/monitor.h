@@ -28,7 +28,8 @@ int firedamp_initialize(int *argc, char ***argv);
 /* Comparisons are reported to libFuzzer in one execution of `period` (1: all, the default; 0: none). */
 void firedamp_sample_comparisons(uint64_t period);
 
-/* Ours alone: true while comparisons are to be reported; the block itself. */
+/* Ours alone: whom this execution's comparisons are told (FIREDAMP_REPORTED, FIREDAMP_RECORDED of operands.h); the
+   block itself. */
 extern __attribute__((visibility("hidden"))) uint8_t firedamp_comparing;
 extern __attribute__((visibility("hidden"))) struct firedamp_monitor *firedamp_block;
 

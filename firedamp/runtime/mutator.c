@@ -1,0 +1,203 @@
+/* The mutator that libFuzzer finds in the global scope. It hands most calls on to libFuzzer's own mutations; between them
+   it has an input executed with its comparisons recorded and tries what the solver makes of it. Loaded before libFuzzer,
+   which looks for these names while it is loaded itself. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "solver.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+typedef size_t mutate(uint8_t *data, size_t size, size_t room);
+typedef size_t custom_mutate(uint8_t *data, size_t size, size_t room, unsigned seed);
+typedef size_t cross_over(
+  const uint8_t *one, size_t one_size, const uint8_t *two, size_t two_size, uint8_t *to, size_t room, unsigned seed);
+
+enum {
+  MOST_PATCHES = 2048,
+  GLANCE = 8,         /* one call in so many looks whether its input is a new one */
+  KNOWN_INPUTS = 1 << 16,
+  CHECKSUMS = 16,
+  MENDINGS = 4,       /* of one input, one after the other */
+  LONGEST_CHAIN = 64, /* bytes of a string that is compared byte by byte */
+};
+
+/* What the execution that was asked for is to show. */
+enum asked { NOTHING, BASE, PATCHED, CHAINED, MUTANT, MENDED };
+
+static struct {
+  mutate *libfuzzers;
+  custom_mutate *targets, *users;
+  cross_over *targets_cross_over;
+  unsigned users_period;
+  struct firedamp_operands *operands; /* 0 where nobody writes them */
+  uint64_t calls;
+  enum asked asked;
+  struct firedamp_input base, sent;
+  struct firedamp_patch patches[MOST_PATCHES];
+  size_t patch_count, patch_next;
+  struct firedamp_patch tried; /* the patch in `sent` */
+  uint32_t base_numbers, chain, mendings;
+  size_t run;
+  uint32_t checksums[CHECKSUMS], checksum_count; /* places */
+  uint32_t latest;              /* what was made just before a glance: libFuzzer may go on from there */
+  uint8_t picked[KNOWN_INPUTS]; /* how often an input was glanced at, by its hash */
+} state;
+
+static void keep(struct firedamp_input *input, const uint8_t *data, size_t size) {
+  if (size > input->room) {
+    uint8_t *bytes = realloc(input->bytes, size);
+    if (!bytes) return;
+    input->bytes = bytes, input->room = size;
+  }
+  memcpy(input->bytes, data, size);
+  input->size = size;
+}
+
+static size_t ask(enum asked what, const uint8_t *data, size_t size) {
+  keep(&state.sent, data, size);
+  state.asked = what;
+  state.operands->wanted = 1;
+  return size;
+}
+
+static uint32_t digest(const uint8_t *data, size_t size) {
+  uint64_t hash = 0xcbf29ce484222325ull ^ size; /* FNV-1a's numbers, eight bytes at a time */
+  for (; size >= 8; data += 8, size -= 8) {
+    uint64_t word;
+    memcpy(&word, data, 8);
+    hash = (hash ^ word) * 0x100000001b3ull, hash ^= hash >> 29;
+  }
+  while (size--) hash = (hash ^ *data++) * 0x100000001b3ull;
+  return (uint32_t)(hash ^ hash >> 32);
+}
+
+/* An input of the corpus is looked at when it is glanced at for the first, the 8th and the 64th time. */
+static int is_due(const uint8_t *data, size_t size) {
+  uint32_t hash = digest(data, size);
+  if (hash == state.latest) return 0;
+  uint8_t *count = &state.picked[hash % KNOWN_INPUTS];
+  *count += *count != UINT8_MAX;
+  return *count == 1 || *count == 8 || *count == 64;
+}
+
+static int is_checksum(uint32_t place) {
+  for (uint32_t i = 0; i < state.checksum_count; i++)
+    if (state.checksums[i] == place) return 1;
+  return 0;
+}
+
+static size_t send(enum asked what, const struct firedamp_input *from, const struct firedamp_patch *patch, uint8_t *data, size_t room) {
+  size_t size = firedamp_apply(from, patch, data, room);
+  if (!size) return 0;
+  state.tried = *patch;
+  int telling = patch->computed || patch->looped || state.checksum_count;
+  return telling ? ask(what, data, size) : size;
+}
+
+/* The target went wrong at a checksum that it had passed before: write there what it computed. */
+static size_t mend(uint8_t *data, size_t room, uint32_t chance) {
+  struct firedamp_patch patches[2 * MENDINGS];
+  if (state.mendings >= MENDINGS) return 0;
+  for (uint32_t i = 0; i < state.checksum_count; i++) {
+    if (state.checksums[i] == state.tried.place && state.asked == MENDED) continue;
+    size_t count = firedamp_solve_place(state.operands, &state.sent, state.checksums[i], patches, 2 * MENDINGS, chance);
+    for (size_t k = 0; k < count; k++)
+      if (patches[k].computed) {
+        state.mendings++;
+        return send(MENDED, &state.sent, &patches[k], data, room);
+      }
+  }
+  return 0;
+}
+
+static size_t lengthen(uint8_t *data, size_t room) {
+  struct firedamp_patch patch;
+  uint32_t place = state.tried.place;
+  size_t run = firedamp_longest_run(state.operands, place);
+  if (run <= state.run || state.chain++ >= LONGEST_CHAIN) return 0;
+  state.run = run;
+  return firedamp_solve_loop(state.operands, &state.sent, place, &patch) ? send(CHAINED, &state.sent, &patch, data, room) : 0;
+}
+
+static void learn_checksum(void) {
+  int passed = state.tried.computed && state.tried.place && firedamp_holds(state.operands, state.tried.place);
+  int further = state.operands->number_count + state.operands->text_count > state.base_numbers;
+  if (passed && further && !is_checksum(state.tried.place) && state.checksum_count < CHECKSUMS)
+    state.checksums[state.checksum_count++] = state.tried.place;
+}
+
+/* The input that was asked for has been executed: what follows from its comparisons? 0: nothing. */
+static size_t follow(uint8_t *data, size_t room, uint32_t chance) {
+  enum asked asked = state.asked;
+  size_t size = 0;
+  if (asked == NOTHING || state.operands->wanted) { /* not executed, for whatever reason */
+    state.asked = NOTHING;
+    return 0;
+  }
+  if (asked == BASE) {
+    keep(&state.base, state.sent.bytes, state.sent.size);
+    state.base_numbers = state.operands->number_count + state.operands->text_count;
+    state.patch_count = firedamp_solve(state.operands, &state.base, state.patches, MOST_PATCHES, chance);
+    state.patch_next = 0;
+  } else {
+    if (asked == PATCHED) learn_checksum(), state.mendings = 0, state.chain = 0, state.run = 0;
+    if (asked == MUTANT) state.mendings = 0;
+    if (asked == PATCHED || asked == CHAINED) size = lengthen(data, room);
+    if (!size && state.checksum_count) size = mend(data, room, chance);
+  }
+  if (!size) state.asked = NOTHING;
+  return size;
+}
+
+static size_t try_patch(uint8_t *data, size_t room) {
+  while (state.patch_next < state.patch_count) {
+    size_t size = send(PATCHED, &state.base, &state.patches[state.patch_next++], data, room);
+    if (size) return size;
+  }
+  return 0;
+}
+
+static size_t solve(uint8_t *data, size_t size, size_t room, unsigned seed) {
+  size_t made = follow(data, room, seed);
+  if (made) return made;
+  if (state.calls % 2 && (made = try_patch(data, room))) return made;
+  if (state.patch_next == state.patch_count && state.calls % GLANCE == 0 && is_due(data, size)) return ask(BASE, data, size);
+  made = state.libfuzzers(data, size, room);
+  if (state.checksum_count && state.calls % 2) ask(MUTANT, data, made);
+  if (state.calls % GLANCE == GLANCE - 1) state.latest = digest(data, made);
+  return made;
+}
+
+EXPORT size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed) {
+  state.calls++;
+  if (state.users && state.calls % state.users_period == 0) {
+    size_t made = state.users(data, size, room, seed);
+    if (made) return made;
+  }
+  if (state.targets) return state.targets(data, size, room, seed);
+  return state.operands ? solve(data, size, room, seed) : state.libfuzzers(data, size, room);
+}
+
+#ifdef FIREDAMP_CROSS_OVER /* only where the target has one: libFuzzer would use it for every other mutation */
+EXPORT size_t LLVMFuzzerCustomCrossOver(
+  const uint8_t *one, size_t one_size, const uint8_t *two, size_t two_size, uint8_t *to, size_t room, unsigned seed) {
+  return state.targets_cross_over(one, one_size, two, two_size, to, room, seed);
+}
+#endif
+
+/* Before the first call. `custom` and `cross` are the target's own, or 0. */
+EXPORT void firedamp_mutate(mutate *libfuzzers, custom_mutate *custom, cross_over *cross) {
+  state.libfuzzers = libfuzzers, state.targets = custom, state.targets_cross_over = cross;
+}
+
+/* Where the target is to record: `shared`, or memory of this process. */
+EXPORT struct firedamp_operands *firedamp_operand_table(struct firedamp_operands *shared) {
+  static struct firedamp_operands table;
+  return state.operands = shared ? shared : &table;
+}
+
+/* One mutation in `period` is the user's. */
+EXPORT void firedamp_mutate_by(custom_mutate *users, unsigned period) {
+  state.users = users, state.users_period = period;
+}
