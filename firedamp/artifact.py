@@ -32,6 +32,14 @@ def take(target: Target, profile: Profile, tree: Path, work: Path) -> None:
         (work / "target.so").write_bytes(library)
 
 
+def carries_library(path: Path) -> bool:
+    """Whether it is a harness that firedamp-cc linked."""
+    try:
+        return path.is_file() and os.access(path, os.X_OK) and bool(_library(path, str(path)))
+    except BuildError:
+        return False
+
+
 def _library(path: Path, where: str) -> bytes:
     """The content of the section; nothing where there is none."""
     with path.open("rb") as stream:

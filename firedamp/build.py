@@ -134,9 +134,8 @@ class Recipe:
         root = target.root.resolve()
         folder = tools(cache)
         flags = profiles.compile_flags(compiler, profile, target.kind, folder)
-        tree = root
+        tree = _tree(target, profile, compiler, cache)
         if target.prepare:
-            tree = prepared(root, target.prepare, _environment(compiler, profile, target.kind, cache), cache)
             flags = (*flags, f"-fdebug-prefix-map={tree}={root}")
         return cls(
             target=target,
@@ -263,6 +262,19 @@ class Recipe:
 
     def _shown(self, source: Path) -> str:
         return str(source.relative_to(self.tree)) if source.is_relative_to(self.tree) else str(source)
+
+
+def prepared_tree(target: Target, profile: Profile, *, compiler: str | None = None, cache: Path) -> Path:
+    """Where the target's `prepare` commands have run."""
+    cache.mkdir(parents=True, exist_ok=True)
+    return _tree(target, profile, _choose(profile, compiler), cache.absolute())
+
+
+def _tree(target: Target, profile: Profile, compiler: Compiler, cache: Path) -> Path:
+    root = target.root.resolve()
+    if not target.prepare:
+        return root
+    return prepared(root, target.prepare, _environment(compiler, profile, target.kind, cache), cache)
 
 
 def _sources(target: Target, tree: Path) -> tuple[Path, ...]:

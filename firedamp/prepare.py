@@ -13,6 +13,7 @@ from firedamp.errors import BuildError
 
 FLAGS = ("FIREDAMP_CFLAGS",)
 LEFT_OUT = frozenset({"results", ".git", ".venv"})
+OURS = frozenset({"firedamp.toml", "corpora"})  # in the project's own folder: a new seed is no reason to build again
 
 
 def prepared(root: Path, commands: tuple[str, ...], environment: Mapping[str, str], cache: Path) -> Path:
@@ -64,15 +65,19 @@ def _run(commands: tuple[str, ...], tree: Path, environment: Mapping[str, str]) 
 
 def _copy(root: Path, tree: Path, cache: Path) -> None:
     def left_out(folder: str, entries: list[str]) -> list[str]:
-        return [entry for entry in entries if entry in LEFT_OUT or Path(folder, entry) == cache]
+        return [entry for entry in entries if _is_left_out(root, Path(folder, entry), cache)]
 
     shutil.copytree(root, tree, symlinks=True, ignore=left_out)
 
 
 def _files(root: Path, cache: Path) -> Iterator[Path]:
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(name for name in folders if name not in LEFT_OUT and Path(folder, name) != cache)
-        yield from (Path(folder, name) for name in sorted(files))
+        folders[:] = sorted(name for name in folders if not _is_left_out(root, Path(folder, name), cache))
+        yield from (path for name in sorted(files) if not _is_left_out(root, path := Path(folder, name), cache))
+
+
+def _is_left_out(root: Path, path: Path, cache: Path) -> bool:
+    return path.name in LEFT_OUT or path == cache or (path.name in OURS and path.parent == root)
 
 
 def _content(path: Path) -> bytes:

@@ -33,6 +33,7 @@ COMMANDS = {
     "policy": "Check a policy, print it, translate strace's expressions.",
     "sweep": "Make each system call of a command fail, at each site, with each plausible errno.",
     "journal": "Tell what happened in the fuzz runs of a target.",
+    "oss-fuzz": "Build a project of OSS-Fuzz by its own build.sh; its fuzzers become targets.",
     "corpus": "Bring corpora in and out, and make them smaller.",
     "replay": "See a finding again, in fresh processes.",
     "findings": "List what was found.",
@@ -52,7 +53,7 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> "click.Command | None":
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module("firedamp.cli." + cmd_name).command
+        command = importlib.import_module("firedamp.cli." + cmd_name.replace("-", "_")).command
         assert isinstance(command, click.Command)
         return command
 
