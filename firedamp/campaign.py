@@ -19,6 +19,7 @@ from firedamp.finding import Detection, Finding, Severity, Standing, State
 from firedamp.outcome import OutOfMemory, TimedOut
 from firedamp.reproducer import Payload, Reproducer
 from firedamp.store import Store
+from firedamp.target import Build, Profile
 
 REPLAYS = 3  # of each new signature
 SHRINK_S, SHRINK_CALLS = 5.0, 300  # for one finding
@@ -94,11 +95,14 @@ class _Campaign:
     fresh: dict[str, Reproducer] = field(default_factory=dict)
     hints: dict[str, Detection] = field(default_factory=dict)
     benign: int = 0
+    builds: dict[Profile, Build] = field(default_factory=dict)  # beside the job's
     unexplained: int = 0
 
     def take(self, attempt: Attempt) -> None:
         """Judge one attempt and keep what it shows."""
         target = self.job.target.name
+        if attempt.build is not None:
+            self.builds[attempt.reproducer.profile] = attempt.build
         detections = guards.judge(attempt.outcome)
         for each in detections:
             match each.standing:
@@ -140,8 +144,11 @@ class _Campaign:
             and Path(known.reproducer).is_file()
         )
 
+    def _build(self, reproducer: Reproducer) -> Build | None:
+        return self.builds.get(reproducer.profile, self.job.build)
+
     def _confirm(self, reproducer: Reproducer) -> Confirmation:
-        return confirm(self.engine, reproducer, self.job.build, times=self.replays, stopping=self.job.stopping)
+        return confirm(self.engine, reproducer, self._build(reproducer), times=self.replays, stopping=self.job.stopping)
 
     def _first(self, reproducer: Reproducer, detection: Detection, confirmed: tuple[int, int]) -> None:
         path = reproducer_file.write(reproducer, self._folder(detection), detection=detection)
@@ -187,7 +194,7 @@ class _Campaign:
     def _led_to(self, attempt: Attempt) -> bool:
         """Whether the input dies in a fresh process that had the inputs before it, too: as few of them as will do."""
         for reproducer in sequences(attempt):
-            outcome = self.engine.replay(reproducer, self.job.build)
+            outcome = self.engine.replay(reproducer, self._build(reproducer))
             if found := serious(outcome, self.job.target.name):
                 self._keep(Attempt(reproducer=reproducer, outcome=outcome), found, None)
                 return True
@@ -216,7 +223,7 @@ class _Campaign:
     def _shrink(self, name: str, reproducer: Reproducer, seconds: float) -> None:
         def same(value: bytes) -> bool:
             try:
-                outcome = self.engine.replay(replace(reproducer, payload=value), self.job.build)
+                outcome = self.engine.replay(replace(reproducer, payload=value), self._build(reproducer))
             except UsageError:
                 return False  # a rule that cannot stand without another one
             if isinstance(outcome.ending, TimedOut | OutOfMemory) and reproducer.kind is not Payload.POLICY:

@@ -19,6 +19,7 @@ class Attempt:
     reproducer: Reproducer
     outcome: Outcome
     before: tuple[bytes, ...] = ()  # inputs that the same process had before, oldest first
+    build: Build | None = None  # that showed it, where it is not the job's
 
 
 @dataclass(slots=True, kw_only=True)

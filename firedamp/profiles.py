@@ -96,7 +96,7 @@ def runtime_sources(compiler: Compiler, profile: Profile, kind: TargetKind) -> t
     if kind is TargetKind.PROGRAM:
         return (("program_coverage.c", "program_input.c") if profile is Profile.HARDENED else ()), ()
     if profile is not Profile.HARDENED:
-        return ("replay.c",), ()
+        return ("replay.c", *(("serve.c",) if profile is Profile.ASAN else ())), ()
     counters = ("gcc_coverage.c",) if compiler.name == "gcc" else ()
     always = ("monitor.c", "history.c", "custom.c", *SURVIVAL, *COMPARISONS)
     return ("replay.c", "coverage_off.c"), (*always, *counters)

@@ -30,6 +30,7 @@ from fuzz.supervisor import End, Supervisor
 from fuzz.survival import DOUBTS, Sighting, Survivals
 from fuzz.temporary import find_temporary
 from fuzz.tokens import write_dictionary
+from fuzz.twin import Twin
 
 TICK_S = 0.2  # how often counters are read and `stopping` is asked
 STUCK_S = 10.0  # beyond libFuzzer's own time-out: the target holds off or replaced SIGALRM
@@ -70,6 +71,7 @@ class Search:
         self._rested_s = 0.0
         self._edges = 0
         self._workers: list[_Worker] = []
+        self._twin: Twin | None = None
 
     def __enter__(self) -> "Search":
         with ExitStack() as stack:
@@ -103,9 +105,14 @@ class Search:
                 elif worker.alive:
                     self._watch(worker)
             yield from self._survived()
+            if self._twin is not None:
+                yield from self._twin.attempts()
         yield from self._survived_late()
         if self._progress.stability is None and not self._job.stopping():
             self._measure_stability()
+        if self._twin is not None:
+            yield from () if self._job.stopping() else self._twin.late()
+            self._note(self._twin.words())
         self._progress.complete = self._job.stopping() is False
 
     def _open(self, stack: ExitStack) -> None:
@@ -149,6 +156,9 @@ class Search:
             supervisor = stack.enter_context(Supervisor(plan, max_len=target.max_len))
             quota = None if job.runs is None else -(-job.runs // max(1, job.workers))
             self._workers.append(_Worker(index=index, supervisor=supervisor, quota=quota))
+        if (make := job.options.get("twin")) is not None and callable(make):
+            inputs = self._pool.corpus, self._pool.seeds
+            self._twin = stack.enter_context(Twin(target, make, inputs, private / "twin"))
         self._note_confinement()
         if target.kind is TargetKind.COMMAND:
             self._note("no coverage feedback: an installed command is fuzzed blindly; give its sources for better")

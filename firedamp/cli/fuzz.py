@@ -12,6 +12,7 @@ from firedamp.cli import options
 @click.argument("name", metavar="TARGET")
 @click.option("--time", "time_s", type=options.Duration(), metavar="TIME", help="How long: 60s, 10m, 1h.")
 @click.option("--runs", type=click.IntRange(1), help="How many executions.")
+@click.option("--twin", is_flag=True, help="Run what brings new coverage with AddressSanitizer and UBSan, too.")
 @options.workdir("the project's folder")
 @options.new_only
 @options.building
@@ -21,6 +22,7 @@ def command(
     name: str,
     time_s: float | None,
     runs: int | None,
+    twin: bool,
     workdir: Path | None,
     new_only: bool,
     compiler: str | None,
@@ -84,6 +86,7 @@ def command(
             seed=seed,
             workers=workers or 1,
             flags=(*beside.flags, *(options.after_dashes() or ())),
+            options={"twin": lambda: session.build(target, Profile.ASAN, compiler=compiler)} if twin else {},
             stopping=interruption.stopping,
         )
         with Display(fuzz_words(name, progress, lambda: len(found), time_s)) as display:

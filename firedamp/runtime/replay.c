@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -15,6 +16,7 @@
 
 extern int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 __attribute__((weak)) int LLVMFuzzerInitialize(int *argc, char ***argv);
+__attribute__((weak)) int firedamp_serve(const char *seconds); /* serve.c, in sanitized builds */
 
 enum { CANNOT_READ = 66 }; /* EX_NOINPUT of sysexits.h */
 
@@ -23,7 +25,7 @@ static void firedamp_refuse(const char *path) {
   exit(CANNOT_READ);
 }
 
-static uint8_t *firedamp_read(const char *path, size_t *size) {
+__attribute__((visibility("hidden"))) uint8_t *firedamp_read(const char *path, size_t *size) {
   struct stat status;
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &status)) firedamp_refuse(path);
@@ -50,6 +52,7 @@ void firedamp_each_input(firedamp_look *look, void *context) {
 /* Weak: a harness that firedamp-cc links may bring a main, as it may beside libFuzzer. */
 __attribute__((weak)) int main(int argc, char **argv) {
   if (LLVMFuzzerInitialize) LLVMFuzzerInitialize(&argc, &argv);
+  if (firedamp_serve && argc == 3 && !strcmp(argv[1], "--serve")) return firedamp_serve(argv[2]);
   for (int i = 1; i < argc; i++) {
     size_t size;
     uint8_t *bytes = firedamp_read(argv[i], &size);
