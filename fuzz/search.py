@@ -130,7 +130,9 @@ class Search:
             timeout_s=self._timeout_s(),
             rss_limit_mb=flags.whole_mebibytes(target.limits),
             dictionary=write_dictionary(
-                private / "dictionary", target.root / target.dictionary if target.dictionary else None
+                private / "dictionary",
+                target.root / target.dictionary if target.dictionary else None,
+                job.build.executable if job.build and target.kind is not TargetKind.PYTHON else None,
             ),
             extra=job.flags,
         )

@@ -1,4 +1,4 @@
-"""Words that a program's guards are known to stumble over, offered to libFuzzer beside the user's own dictionary.
+"""libFuzzer's dictionary: the user's own words, those that guards are known to stumble over, those of the binary.
 
 Coverage does not lead to them: what printf and strtod do with a text happens in libc, where nothing is counted.
 """
@@ -6,6 +6,7 @@ Coverage does not lead to them: what printf and strtod do with a text happens in
 from pathlib import Path
 
 from firedamp.errors import UsageError
+from fuzz.constants import words
 
 HOSTILE = (
     b"%n",  # FORTIFY refuses it in writable memory
@@ -22,12 +23,18 @@ HOSTILE = (
 )
 
 
-def write_dictionary(path: Path, own: Path | None) -> Path:
+def write_dictionary(path: Path, own: Path | None, binary: Path | None = None) -> Path:
     """At `path`, in libFuzzer's format: the user's lines first, so that libFuzzer's word on line N is right."""
     text = b""
     if own is not None:
         if not own.is_file():
             raise UsageError(f"dictionary {str(own)!r}: is no file; create it or leave `dictionary` out")
         text = own.read_bytes() + b"\n"
-    path.write_bytes(text + b"".join(b'"%s"\n' % token for token in HOSTILE))
+    found = words(binary) if binary is not None else ()
+    path.write_bytes(text + b"".join(b'"%s"\n' % _spell(token) for token in (*HOSTILE, *found)))
     return path
+
+
+def _spell(word: bytes) -> bytes:
+    """As ParseOneDictionaryEntry of FuzzerUtil.cpp reads it."""
+    return b"".join(b"%c" % byte if 32 <= byte < 127 and byte not in b'"\\' else b"\\x%02x" % byte for byte in word)
