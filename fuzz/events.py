@@ -20,7 +20,7 @@ SIGNATURE = struct.Struct(f"<QII{FRAMES}QQQ")
 SLOT = struct.Struct("<3Q")
 _WORD = struct.Struct("<Q")
 _SURVIVED, _UNSPOOLED, _UNTABLED, _FATAL, _HANDLED, _UNRESTORED = range(24, HEADER.size, 8)
-_FREE, _FULL = 0, 2
+_FREE, _FILLING, _FULL = range(3)
 
 
 class Kind(IntEnum):
@@ -83,11 +83,14 @@ class Events:
         os.close(self.fd)
 
     def begin(self) -> None:
-        """Between two lives: what a dead process left half written is nobody's."""
+        """Between two lives: what a dead process left half written is wanted again."""
         self._put(_FATAL, 0)
-        for slot in range(SLOTS):
-            if self._word(self._slot(slot)) != _FULL:
-                self._put(self._slot(slot), _FREE)
+        for slot in map(self._slot, range(SLOTS)):
+            state, index, _ = SLOT.unpack_from(self._memory, slot)
+            if state == _FILLING and index < SIGNATURES:
+                self.want(index)
+            if state != _FULL:
+                self._put(slot, _FREE)
 
     @property
     def survived(self) -> int:

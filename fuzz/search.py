@@ -336,7 +336,7 @@ class Search:
     def _survived_late(self) -> Iterator[Attempt]:
         """At the end: what is new may still be looked at, for a moment."""
         due = time.monotonic() + LATE_S
-        while time.monotonic() < due and not self._job.stopping():
+        while (time.monotonic() < due or not self._over()) and not self._job.stopping():
             sighting = self._survivals.next(fresh_only=True)
             if sighting is None:
                 return

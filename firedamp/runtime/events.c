@@ -53,8 +53,8 @@ static int firedamp_spool(uint64_t signature, const uint8_t *input, size_t size)
   for (int i = 0; i < FIREDAMP_SLOTS; i++) {
     struct firedamp_slot *slot = (struct firedamp_slot *)(slots + i * firedamp_stride());
     if (__atomic_load_n(&slot->state, __ATOMIC_ACQUIRE) != FIREDAMP_FREE) continue;
-    slot->state = FIREDAMP_FILLING;
     slot->signature = signature;
+    __atomic_store_n(&slot->state, FIREDAMP_FILLING, __ATOMIC_RELEASE);
     slot->size = size < firedamp_capacity ? size : firedamp_capacity;
     memcpy(slot->bytes, input, slot->size);
     firedamp_copy_past((uint8_t *)slot + firedamp_past_offset(), firedamp_past_bytes);
@@ -76,6 +76,7 @@ void firedamp_record(const struct firedamp_signature *detection, const uint8_t *
   int due = firedamp_due(++entry->count);
   if (fatal) {
     firedamp_events->fatal = index + 1; /* its input is in the monitor */
+    entry->wanted = 1;                  /* the next one may be survived */
   } else if (due || entry->wanted) { /* where all slots are full, one of the next will do */
     entry->wanted = !firedamp_spool(index, input, size);
     firedamp_events->unspooled += due && entry->wanted;

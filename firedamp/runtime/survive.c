@@ -139,15 +139,17 @@ static int firedamp_ours(void) { return firedamp_running && firedamp_tid() == fi
 
 static int firedamp_in_allocator(uintptr_t pc) { return pc >= firedamp_allocator && pc < firedamp_allocator_end; }
 
-/* What malloc.c says when it stops; two of its messages mean a wrong argument and not a damaged heap. */
+/* What malloc.c says when it stops. A wrong argument is noticed before anything is done with it: no damage, no lock. */
 static int firedamp_heap_is_damaged(void) {
+  static const char *const wrong[] = {"double free detected in tcache", "double free or corruption (fasttop)",
+                                      "free(): invalid pointer"};
   struct firedamp_abort_message *message = firedamp_abort_message ? *firedamp_abort_message : 0;
   if (!message || !message->text[0]) return 0;
   const char *text = message->text;
-  int harmless = strstr(text, "*** ") || (strstr(text, "Assertion `") && !strstr(text, "malloc")) ||
-                 strstr(text, "free(): double free detected in tcache") || strstr(text, "free(): invalid pointer");
+  int damaged = !strstr(text, "*** ") && (!strstr(text, "Assertion `") || strstr(text, "malloc"));
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) damaged = damaged && !strstr(text, wrong[i]);
   message->text[0] = 0; /* the next one to abort may say nothing */
-  return !harmless;
+  return damaged;
 }
 
 static int firedamp_is_fatal(int number, uintptr_t pc, uintptr_t sp) {
@@ -163,7 +165,7 @@ static int firedamp_is_fatal(int number, uintptr_t pc, uintptr_t sp) {
 /* Tells apart what one instruction can do wrong: nothing else of the address is the same twice. */
 static uint32_t firedamp_detail(const siginfo_t *info, const ucontext_t *context) {
   uint32_t number = (uint32_t)info->si_signo;
-  if (number != SIGSEGV && number != SIGBUS) return number;
+  if ((number != SIGSEGV && number != SIGBUS) || info->si_code <= 0) return number; /* sent: there is no address */
   uintptr_t address = (uintptr_t)info->si_addr;
   int null = address < LOW_ADDRESS, guard = address < firedamp_bottom && address >= firedamp_bottom - GUARD;
   int write = (context->uc_mcontext.gregs[REG_ERR] & 2) != 0; /* the page fault's error code: SDM vol. 3A, 4.7 */
@@ -172,7 +174,6 @@ static uint32_t firedamp_detail(const siginfo_t *info, const ucontext_t *context
 
 static void firedamp_tell(uint32_t kind, uint32_t detail, uintptr_t pc, uintptr_t sp, uintptr_t fp, int fatal) {
   struct firedamp_signature detection = {.kind = kind, .detail = detail};
-  firedamp_comparing = 0; /* our own string functions report to libFuzzer, too */
   uintptr_t top = firedamp_top;
   if (sp < firedamp_bottom && sp >= firedamp_bottom - GUARD) sp = firedamp_bottom;
   if (sp < firedamp_bottom || sp >= top) sp = top; /* a stack of the target's own: nothing there is safe to read */
@@ -186,6 +187,7 @@ static void firedamp_on_signal(int number, siginfo_t *info, void *opaque) {
   ucontext_t *context = opaque;
   greg_t *registers = context->uc_mcontext.gregs;
   uintptr_t pc = (uintptr_t)registers[REG_RIP], sp = (uintptr_t)registers[REG_RSP], fp = (uintptr_t)registers[REG_RBP];
+  firedamp_comparing = 0; /* our own string functions report to libFuzzer, too */
   int ours = firedamp_ours(), fatal = !ours || firedamp_is_fatal(number, pc, sp);
   if (ours) firedamp_tell(FIREDAMP_SIGNAL, firedamp_detail(info, context), pc, sp, fp, fatal);
   if (fatal) {
