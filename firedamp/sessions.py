@@ -8,13 +8,14 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 from uuid import uuid4
+
+from firedamp.engine import Progress
 
 EVERY_S = 1.0
 
@@ -30,17 +31,17 @@ class Past:
 
 
 class Session:
-    """A context manager: while it is open, `executions` is asked and written down every second."""
+    """A context manager: while it is open, what `progress` says is written down every second."""
 
-    def __init__(self, folder: Path, executions: Callable[[], int]) -> None:
+    def __init__(self, folder: Path, progress: Progress) -> None:
         """`folder` is results/TARGET."""
         self._folder = folder / "sessions"
-        self._executions = executions
+        self._progress = progress
         self._done = threading.Event()
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._began, self._started = time.time(), time.monotonic()
+        self._began = time.time()
         self._path = self._folder / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid4().hex[:8]}.json"
         self._write(ended=False)
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -63,8 +64,8 @@ class Session:
         facts = {
             "began": round(self._began, 3),
             "pid": os.getpid(),
-            "run_s": round(time.monotonic() - self._started, 3),
-            "executions": self._executions(),
+            "run_s": round(self._progress.active_s, 3),
+            "executions": self._progress.executions,
             "ended": ended,
         }
         draft = self._path.with_suffix(".tmp")

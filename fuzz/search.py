@@ -89,6 +89,7 @@ class Search:
     def attempts(self) -> Iterator[Attempt]:
         """Yields until time, runs or `stopping` end the search, or no child can go on."""
         self._started = time.monotonic()
+        self._await_turn()
         self._measure_stability()
         for worker in self._workers:
             self._begin(worker)
@@ -203,15 +204,18 @@ class Search:
 
     def _rest(self) -> Iterator[Attempt]:
         """End all lives until there is room on the disk and it is our turn; the corpus keeps what they have learnt."""
-        began = time.monotonic()
         resting = [worker for worker in self._workers if worker.alive]
         for worker in resting:
             yield from self._halt(worker)
+        self._await_turn()
+        for worker in resting if not self._over() else ():
+            self._begin(worker)
+
+    def _await_turn(self) -> None:
+        began = time.monotonic()
         while (self._job.resting() or self._is_short()) and not self._over():
             time.sleep(TICK_S)
         self._rested_s += time.monotonic() - began
-        for worker in resting if not self._over() else ():
-            self._begin(worker)
 
     def _halt(self, worker: _Worker) -> Iterator[Attempt]:
         worker.alive = False

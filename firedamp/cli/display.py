@@ -1,4 +1,4 @@
-"""Progress on stderr while something runs: a live line on a terminal, a plain line now and then elsewhere."""
+"""Progress on stderr while something runs: live lines on a terminal, a plain line now and then elsewhere."""
 
 import sys
 import threading
@@ -7,19 +7,28 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from firedamp.engine import Progress
-from firedamp.report.sweep import count
-
 QUIET_S = 2.0  # what is done sooner shows nothing
-PLAIN_EVERY_S = 10.0
+PLAIN_EVERY_S, PLAIN_SHARE, PLAIN_LONGEST_S = 10.0, 0.1, 600.0  # a run of a day is 150 lines, and not 8,640
 LIVE_PER_S = 4.0
 
 
 class Display:
-    """A context manager. `words` makes the line from the counters; `tell` prints a line above it at once."""
+    """A context manager. `words` makes the line from the counters; `tell` prints a line above it at once.
 
-    def __init__(self, words: Callable[[], str]) -> None:
+    `block` makes several lines for a terminal of so many columns, where one is not enough; none is wider. `urgent` is
+    what must be said at once when it changes, in a log too.
+    """
+
+    def __init__(
+        self,
+        words: Callable[[], str],
+        *,
+        block: Callable[[int], list[str]] | None = None,
+        urgent: Callable[[], str] = lambda: "",
+    ) -> None:
         self._words = words
+        self._block = block or (lambda columns: [words()[: columns - 1]])
+        self._urgent = urgent
         self._done = threading.Event()
         self._lock = threading.Lock()
         self._shown = 0
@@ -44,26 +53,31 @@ class Display:
             print(line, file=sys.stderr, flush=True)
 
     def _run(self) -> None:
-        wait = QUIET_S
-        while not self._done.wait(wait):
+        started, due, said = time.monotonic(), time.monotonic() + QUIET_S, ""
+        while not self._done.wait(1 / LIVE_PER_S):
+            now, urgent = time.monotonic(), self._urgent()
+            if now < due and urgent == said:
+                continue
             with self._lock:
-                self._draw()
-            wait = 1 / LIVE_PER_S if self._live else PLAIN_EVERY_S
+                self._draw(self._words() if urgent == said else urgent or self._words())
+            said, spent = urgent, now - started
+            pause = min(PLAIN_LONGEST_S, max(PLAIN_EVERY_S, PLAIN_SHARE * spent))
+            due = now if self._live else now + pause
 
-    def _draw(self) -> None:
-        line = self._words()
+    def _draw(self, line: str) -> None:
         if not self._live:
             print(line, file=sys.stderr, flush=True)
             return
         self._clear()
-        width = _columns()
-        sys.stderr.write(line[: width - 1])
+        lines = self._block(_columns())
+        sys.stderr.write("\n".join(lines))
         sys.stderr.flush()
-        self._shown = min(len(line), width - 1)
+        self._shown = len(lines)
 
     def _clear(self) -> None:
+        """Wipe our lines away (ECMA-48: EL, CUU); the cursor stands where the first of them began."""
         if self._live and self._shown:
-            sys.stderr.write("\r" + " " * self._shown + "\r")
+            sys.stderr.write("\r\x1b[K" + "\x1b[A\r\x1b[K" * (self._shown - 1))
             self._shown = 0
 
 
@@ -71,19 +85,3 @@ def _columns() -> int:
     import shutil
 
     return shutil.get_terminal_size().columns
-
-
-def fuzz_words(name: str, progress: Progress, found: Callable[[], int], time_s: float | None) -> Callable[[], str]:
-    started = time.monotonic()
-
-    def words() -> str:
-        now = time.monotonic() - started
-        spent = f"{now:.0f} s" + (f" of {time_s:.0f} s" if time_s else "")
-        if time_s and now > time_s + 1:
-            return f"{name}: {now:.0f} s, the search is over: confirming and shrinking {count(found(), 'finding')}"
-        return (
-            f"{name}: {spent}, {progress.executions:,} executions ({progress.executions_per_s:,.0f}/s), "
-            f"{progress.edges:,} edges, corpus {progress.corpus:,}, {count(found(), 'finding')}"
-        )
-
-    return words

@@ -83,6 +83,7 @@ def of_fuzz(progress: Progress, summary: Summary) -> dict[str, Any]:
         "wall_s": round(summary.wall_s, 3),
         "edges": progress.edges,
         "corpus": progress.corpus,
+        "stability": None if progress.stability is None else round(progress.stability, 4),
         "survived": progress.survived,
         "signatures": progress.signatures,
         "interrupted": summary.interrupted,

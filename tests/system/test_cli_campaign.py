@@ -1,0 +1,144 @@
+"""firedamp fuzz over several targets and several runs, as a user types it."""
+
+import json
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+FIREDAMP = (sys.executable, "-P", "-m", "firedamp")
+HARNESS = """
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+static char kept[64];
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+  if (size > 1 && data[0] == 'a') puts("first");
+  if (size > 2 && data[1] == 'b') puts("second");
+  BUG
+  return kept[0] == 1;
+}
+"""
+BUGS = {"smash": "volatile char small[8]; for (size_t i = 0; i < size; i++) small[i] = data[i];", "fine": ";"}
+CONFIG = "".join(f'[targets.{name}]\nsources = ["{name}.c"]\nmax_len = 32\nseeds = "seeds"\n' for name in BUGS)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "firedamp.toml").write_text(CONFIG)
+    for name, bug in BUGS.items():
+        (tmp_path / f"{name}.c").write_text(HARNESS.replace("BUG", bug))
+    (tmp_path / "seeds").mkdir()
+    (tmp_path / "seeds" / "one").write_bytes(b"xy")
+    return tmp_path
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*FIREDAMP, *words],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.needs("clang")
+@pytest.mark.needs("ptrace")
+def test_targets_share_one_budget_and_a_second_run_goes_on(project: Path) -> None:
+    first = run(project, "fuzz", "--all", "--time", "8s", "--seed", "1", "--unguarded", "--json")
+    assert first.returncode == 1, first.stderr
+    body = json.loads(first.stdout)
+    assert [each["name"] for each in body["targets"]] == ["smash", "fine"]
+    assert all(each["executions"] > 0 for each in body["targets"])
+    assert body["executions"] == sum(each["executions"] for each in body["targets"])
+    assert {each["target"] for each in body["findings"]} == {"smash"}
+    assert body["targets"][1]["stability"] == 1.0
+    assert sum(each["total_run_s"] for each in body["targets"]) < 12  # turns: never both at a time
+
+    second = run(project, "fuzz", "fine", "--runs", "1000", "--unguarded", "--json")
+    assert second.returncode == 0, second.stderr
+    again = json.loads(second.stdout)
+    assert (again["sessions"], "fine: resumed: " in second.stderr) == (2, True)
+    assert again["total_executions"] == body["targets"][1]["executions"] + again["executions"]
+
+    told = json.loads(run(project, "journal", "fine", "--json").stdout)
+    assert (told["sessions"], told["killed"], told["executions"]) == (2, 0, again["total_executions"])
+    assert "start: " in run(project, "journal", "smash").stdout
+    assert run(project, "journal", "none").returncode == 2
+
+
+@pytest.mark.slow
+@pytest.mark.needs("clang")
+@pytest.mark.needs("ptrace")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_terminal_shows_what_afl_shows_and_ctrl_c_saves(project: Path) -> None:
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(project)
+        os.execve(
+            FIREDAMP[0], [*FIREDAMP, "fuzz", "smash", "--seed", "1"], {**os.environ, "COLUMNS": "100", "TERM": "xterm"}
+        )
+    said, ends = b"", time.monotonic() + 60
+    while time.monotonic() < ends and not (b"findings" in said and b"stack-smash" in said and b"stability" in said):
+        if select.select([terminal], [], [], 0.1)[0]:
+            said += os.read(terminal, 4096)
+    os.kill(pid, signal.SIGINT)
+    with suppress(OSError):
+        while chunk := os.read(terminal, 4096):
+            said += chunk
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", said.decode())
+    for word in ("run time", "last new find", "execs", "corpus", "edges", "survived", "stability 100.0%"):
+        assert word in plain
+    assert re.search(r"findings \d+: .*stack-smash", plain)
+    assert "\x1b[" in said.decode()
+
+
+FULL_DISK = """
+mount -t tmpfs -o size=24m none results && trap 'umount results' EXIT
+"$@" fuzz fine --runs 1 --unguarded || exit 90
+left=$(df -B1 --output=avail results | tail -1)
+head -c $((left - 200000)) /dev/zero > results/filler
+"$@" fuzz fine --time 60s --runs 50000 --seed 1 --unguarded --json > said.json 2> log &
+for n in $(seq 200); do grep -q 'paused' log && break; sleep 0.1; done
+grep -q 'paused' log || { cat log; exit 91; }
+rm results/filler
+wait $! || exit 92
+"$@" journal fine
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.needs("namespaces")
+@pytest.mark.needs("clang")
+@pytest.mark.needs("ptrace")
+def test_a_full_disk_pauses_and_room_lets_it_go_on(project: Path) -> None:
+    (project / "results").mkdir()
+    done = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", FULL_DISK, "sh", *FIREDAMP],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+    log = (project / "log").read_text() if (project / "log").exists() else ""
+    assert done.returncode == 0, (done.returncode, done.stderr, log)
+    assert "is full (" in log and "it goes on by itself" in log
+    assert json.loads((project / "said.json").read_text())["executions"] >= 50_000
+    assert "paused: reason the disk is full" in done.stdout and "resumed: reason there is room again" in done.stdout
