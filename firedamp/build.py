@@ -20,7 +20,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, assert_never
 
-from firedamp import compiler_kit, profiles, toolchain
+from firedamp import compiler_kit, format_compile, profiles, toolchain
 from firedamp.artifact import take
 from firedamp.build_cache import FACTS, BuildCache, dependencies, digest, file_digest, linked_files
 from firedamp.build_refusal import check_entries, first_errors, remedy, unguarded
@@ -150,11 +150,12 @@ class Recipe:
     @property
     def key(self) -> str:
         """Of everything known before compiling."""
-        known = (FORMAT, str(self.compiler), *self.compiler.command, self.profile, self.target.kind, str(self.tree))
+        known = (FORMAT, self.profile, self.target.kind, str(self.tree), str(self.compiler), *self.compiler.command)
+        ours = (runtime_digest(), format_compile.method_digest())
         made = (self.tree / self.target.artifact,) if self.target.artifact is not None else ()
         files = (*self.sources, *made, *linked_files(self.target.ldflags, self.tree))
         contents = (f"{path} {file_digest(path)}" for path in files)
-        return digest((*known, "cflags", *self.cflags, "ldflags", *self.target.ldflags, runtime_digest(), *contents))
+        return digest((*known, "cflags", *self.cflags, "ldflags", *self.target.ldflags, *ours, *contents))
 
     def make(self, progress: Progress | None) -> Path:
         """Compiles, links and proves in a folder of its own, which then goes to the cache."""
@@ -177,39 +178,52 @@ class Recipe:
 
     def _build(self, work: Path, progress: Progress | None) -> tuple[Proof, list[str]]:
         """What the binary proves of itself, and the headers that it was made of."""
-        objects, headers = self._compile(work, progress)
+        objects, unmarked, headers = self._compile(work, progress)
         tables = {self._shown(source): names(item) for source, item in zip(self.sources, objects, strict=True)}
         check_entries(self.target.name, self.target.kind, tables)
         self._link(work, objects)
         proof = prove(work / "replay", objects)
+        if proof.formats:
+            proof = dataclasses.replace(
+                proof, uncounted=tuple(name for name in unmarked if format_compile.uncounted(tables[name]))
+            )
         for notes in (work / "objects").glob("*.gcno"):  # of gcc --coverage: what its counts mean
             notes.rename(work / notes.name)
         shutil.rmtree(work / "objects")
         return proof, headers
 
-    def _compile(self, work: Path, progress: Progress | None) -> tuple[tuple[Path, ...], list[str]]:
+    def _compile(self, work: Path, progress: Progress | None) -> tuple[tuple[Path, ...], tuple[str, ...], list[str]]:
+        """The objects, the sources whose calls bear no marks, and the headers."""
         folder = work / "objects"
         folder.mkdir()
         objects = tuple(folder / f"{number}-{source.stem}.o" for number, source in enumerate(self.sources))
+        unmarked: list[str] = []
         started = time.monotonic()
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             jobs = [pool.submit(self._compile_one, *pair) for pair in zip(self.sources, objects, strict=True)]
             try:
                 for number, (source, job) in enumerate(zip(self.sources, jobs, strict=True), 1):
-                    job.result()
+                    if not job.result():
+                        unmarked.append(self._shown(source))
                     if progress and time.monotonic() - started > PATIENCE_S:
                         progress(f"{self.target.name}: compiled {number} of {len(jobs)}: {self._shown(source)}")
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
         headers = {header for item in objects for header in dependencies(item.with_suffix(".d"), self.tree)}
-        return objects, sorted(headers - set(map(str, self.sources)))
+        return objects, tuple(unmarked), sorted(headers - set(map(str, self.sources)))
 
-    def _compile_one(self, source: Path, output: Path) -> None:
+    def _compile_one(self, source: Path, output: Path) -> bool:
+        """Whether the calls in it bear marks."""
         driver = self._cxx(source) if source.suffix in CXX_SUFFIXES else self.compiler.command
+        if self._guard_names and format_compile.compile_marked(
+            (*driver, *self.cflags), self._shown(source), output, self.tree
+        ):
+            return True
         depfile = output.with_suffix(".d")
         command = (*driver, *self.cflags, "-MMD", "-MF", str(depfile), "-c", self._shown(source), "-o", str(output))
         self._run(command, f"{self._shown(source)} does not compile")
+        return False
 
     def _cxx(self, source: Path) -> tuple[str, ...]:
         driver = self.compiler.cxx_command
@@ -235,9 +249,12 @@ class Recipe:
             command = (*driver, *flags, *inputs, "-o", str(work / output), *self.target.ldflags, *guards)
             self._run(command, f"{output} does not link")
 
+    @property
+    def _guard_names(self) -> tuple[str, ...]:
+        return profiles.guard_sources(self.profile, (*self.cflags, *self.target.ldflags))
+
     def _guards(self, work: Path) -> tuple[str, ...]:
-        names = profiles.guard_sources(self.profile, (*self.cflags, *self.target.ldflags))
-        objects = tuple(self._runtime_object(work, name) for name in names)
+        objects = tuple(self._runtime_object(work, name) for name in self._guard_names)
         return (str(archive(self.compiler, objects, work / "objects" / "guards.a")),) if objects else ()
 
     def _runtime_object(self, work: Path, name: str) -> Path:

@@ -9,6 +9,7 @@ from elftools.elf.dynamic import DynamicSection, DynamicTag
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from firedamp.format_marks import PRINTED
 from firedamp.target import Proof
 
 # Every function of glibc 2.36 with a fortified twin `__NAME_chk` (nm -D libc.so.6).
@@ -22,14 +23,8 @@ FORTIFIED = frozenset(
     wmemcpy wmemmove wmempcpy wmemset wprintf""".split()  # noqa: SIM905
 )
 CHECKS = {f"__{name}_chk": name for name in FORTIFIED}
-# Those of them, and their kin, whose formats firedamp/runtime/format_calls.c looks at.
-PRINTING = frozenset(
-    """asprintf dprintf err error error_at_line errx fprintf obstack_printf obstack_vprintf printf snprintf sprintf
-    syslog vasprintf vdprintf verr verrx vfprintf vprintf vsnprintf vsprintf vsyslog vwarn vwarnx warn warnx""".split()  # noqa: SIM905
-)
 FORMAT_CHECK = "firedamp_check_format"
 CANARY = frozenset({"__stack_chk_fail", "__stack_chk_fail_local"})
-_PRINTED = PRINTING | {name for name, plain in CHECKS.items() if plain in PRINTING}
 SANITIZERS = {"__asan_init": "address", "__msan_init": "memory", "__tsan_init": "thread", "__ubsan_handle": "undefined"}
 
 TRACE_PC = "__sanitizer_cov_trace_pc"
@@ -71,7 +66,7 @@ def prove(path: Path, objects: tuple[Path, ...] = ()) -> Proof:
         fortified=tuple(sorted(called & CHECKS.keys())),
         unfortified=tuple(sorted(called & FORTIFIED)),
         # it comes out of an archive, so without objects its being there says that something called for it
-        formats=FORMAT_CHECK in linked.every and (not objects or not called.isdisjoint(_PRINTED)),
+        formats=FORMAT_CHECK in linked.every and (not objects or not called.isdisjoint(PRINTED)),
         coverage=counted or not sections.isdisjoint({"__sancov_cntrs", "__sancov_guards"}) or TRACE_PC in called,
         sanitizers=_sanitizers(linked.every),
         pie=pie,
@@ -102,6 +97,8 @@ def describe(proof: Proof) -> str:
     line = ", ".join(guards)
     if proof.unfortified:
         line += f"\nwithout a guard in some calls: {', '.join(proof.unfortified)}"
+    if proof.uncounted:
+        line += f"\nformat arguments are not counted in {', '.join(proof.uncounted)}"
     return line
 
 

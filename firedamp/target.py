@@ -75,6 +75,7 @@ class Proof:
     fortified: tuple[str, ...] = ()  # __*_chk that are called
     unfortified: tuple[str, ...] = ()  # plain twins that remain: no guard there
     formats: bool = False  # calls of the printf family go through our runtime
+    uncounted: tuple[str, ...] = ()  # sources that call it without marks: how many arguments were given is not known
     coverage: bool = False
     sanitizers: tuple[str, ...] = ()
     pie: bool = False

@@ -30,7 +30,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
         kind="format-arguments",
         cwe=_cwe(misuse),
         severity=Severity.MEDIUM if misuse.constant else Severity.HIGH,
-        message=f"{misuse.call} in {where(innermost_own(fatal.stack))}: {explain(misuse)}",
+        message=f"{_plain(misuse.call)} in {where(innermost_own(fatal.stack))}: {explain(misuse)}",
     )
 
 
@@ -39,6 +39,11 @@ def explain(misuse: FormatMisuse) -> str:
     asks = f"format asks for {_arguments(misuse.asked)}"
     text = json.dumps(misuse.format, ensure_ascii=False)
     return f"{asks}, {_given(misuse)}: {text}{_origin(misuse)}"
+
+
+def _plain(call: str) -> str:
+    """As the source calls it: FORTIFY makes __snprintf_chk of snprintf."""
+    return call.removeprefix("__").removesuffix("_chk")
 
 
 def _arguments(count: int) -> str:

@@ -18,7 +18,7 @@
 
 /* The marks behind the last argument: one in the general registers, one among the floating-point ones, and the types
    of the arguments, a __builtin_classify_type in four bits each. The low byte says how many arguments were given. */
-static const uint64_t END = 0x9d4c7a61e83bf200u, REAL_END = 0xa5c3f19e7d2b6800u, COUNT = 0xff;
+static const uint64_t END = 0x9d4c7a61e83bf200u, REAL_END = 0xa5cc3f19e7d2b600u, COUNT = 0xff;
 
 enum { ASKED_MOST = 32, SEGMENTS_MOST = 64, KNOWN = 1024, LOOK_AHEAD = 8, TYPES = 16, ALIKE_LEAST = 4 };
 enum { INTEGER_TYPE = 1, BOOLEAN_TYPE = 4 }; /* typeclass.h of gcc: integers, characters, enumerations, booleans */

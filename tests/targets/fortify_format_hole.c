@@ -1,5 +1,5 @@
 /* bad: "FMT:%2$d" -> fortify-format-hole in translate */
-/* good: "FMT:100%%" */
+/* good: "FMT:%1$d" */
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
