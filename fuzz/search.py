@@ -24,6 +24,7 @@ from firedamp.target import Profile, TargetKind
 from fuzz import command, flags, stability
 from fuzz.events import Survived
 from fuzz.journal import Journal
+from fuzz.pending import Keeper, Pending
 from fuzz.pool import Pool
 from fuzz.recurrence import Recurrence
 from fuzz.supervisor import End, Supervisor
@@ -90,6 +91,7 @@ class Search:
         """Yields until time, runs or `stopping` end the search, or no child can go on."""
         self._started = time.monotonic()
         self._await_turn()
+        yield from self._recovered()
         self._measure_stability()
         for worker in self._workers:
             self._begin(worker)
@@ -162,6 +164,8 @@ class Search:
         if (make := job.options.get("twin")) is not None and callable(make):
             inputs = self._pool.corpus, self._pool.seeds
             self._twin = stack.enter_context(Twin(target, make, inputs, private / "twin"))
+        self._pending = Pending(results / "pending")
+        stack.enter_context(Keeper(self._keep))
         self._note_confinement()
         if target.kind is TargetKind.COMMAND:
             self._note("no coverage feedback: an installed command is fuzzed blindly; give its sources for better")
@@ -309,6 +313,29 @@ class Search:
         if self._may_go_on(worker, end) and not self._over():
             self._begin(worker)
 
+    def _recovered(self) -> Iterator[Attempt]:
+        """What a killed run had seen and could not judge any more. Most of it may be nothing: it was under way."""
+        for *before, data in self._pending.left():
+            outcome = self._bench.run_input(data)
+            if guards.judge(outcome) or (before and guards.judge(self._bench.run_inputs((*before, data)))):
+                self._journal.write("recovered", size=len(data))
+                yield self._attempt(data, outcome, tuple(before))
+            self._pending.settle(data)
+
+    def _keep(self) -> None:
+        """In the keeper's thread: while we are busy with one death, others must not be lost by a kill."""
+        self._gather()
+        for worker in self._workers:
+            if worker.alive and select([worker.supervisor.status_fd], [], [], 0)[0]:
+                reading = worker.supervisor.monitor.read()
+                if reading.inside:
+                    self._pending.keep(reading.input, worker.supervisor.history()[:-1])
+
+    def _gather(self) -> None:
+        for worker in self._workers:
+            for survived in self._survivals.gather(worker.index, worker.supervisor.events):
+                self._pending.keep(survived.input, survived.before)
+
     def _look(
         self, data: bytes, cause: object, before: tuple[bytes, ...] = (), *, doubtful: bool = False
     ) -> Iterator[Attempt]:
@@ -317,12 +344,14 @@ class Search:
         if not self._recurrence.worth(cause):
             self._progress.skips["same death, not looked at again"] = self._recurrence.skipped
             return
+        self._pending.keep(data, before)
         outcome = self._bench.run_input(data)
         self._recurrence.learn(cause, outcome)
         if doubtful and not guards.judge(outcome):
             self._skip(CONSEQUENCE)
-            return
-        yield self._attempt(data, outcome, before)
+        else:
+            yield self._attempt(data, outcome, before)
+        self._pending.settle(data)
 
     def _attempt(self, data: bytes, outcome: Outcome, before: tuple[bytes, ...] = ()) -> Attempt:
         profile = self._job.build.profile if self._job.build else Profile.PLAIN
@@ -331,8 +360,7 @@ class Search:
 
     def _survived(self) -> Iterator[Attempt]:
         """Detections that were survived in process, until the next tick is due."""
-        for worker in self._workers:
-            self._survivals.gather(worker.index, worker.supervisor.events)
+        self._gather()
         due = time.monotonic() + TICK_S
         while time.monotonic() < due and not self._over() and (sighting := self._survivals.next()) is not None:
             yield from self._doubt(sighting)
@@ -358,6 +386,7 @@ class Search:
             self._note_quarantine()
         if alone or together or self._bad_life(sighting):
             yield self._attempt(survived.input, outcome, survived.before)
+        self._pending.settle(survived.input)
 
     def _led_to(self, survived: Survived) -> bool:
         return bool(guards.judge(self._bench.run_inputs((*survived.before, survived.input))))

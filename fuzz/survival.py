@@ -4,6 +4,7 @@ A fresh run costs 10-30 ms while thousands of detections a second are survived. 
 further input of a known signature may show another bug behind the same place, and gets a share of the time only.
 """
 
+import threading
 import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
@@ -29,6 +30,7 @@ class Survivals:
     _known: deque[Sighting] = field(default_factory=deque)
     _looked: set[Signature] = field(default_factory=set)
     _doubts: Counter[Signature] = field(default_factory=Counter)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
     _since: float = field(default_factory=time.monotonic)
     _spent_s: float = 0.0
 
@@ -37,14 +39,18 @@ class Survivals:
         """Signatures that nobody has looked at."""
         return len(self._fresh)
 
-    def gather(self, worker: int, events: Events) -> None:
-        """Empties the worker's slots."""
-        while (survived := events.take()) is not None:
-            sighting = Sighting(worker=worker, survived=survived)
-            if survived.signature in self._looked or survived.signature in self._fresh:
-                self._known.append(sighting)
-            else:
-                self._fresh[survived.signature] = sighting
+    def gather(self, worker: int, events: Events) -> list[Survived]:
+        """Empties the worker's slots; what is new in them. Any thread may call it."""
+        new: list[Survived] = []
+        with self._lock:
+            while (survived := events.take()) is not None:
+                sighting = Sighting(worker=worker, survived=survived)
+                if survived.signature in self._looked or survived.signature in self._fresh:
+                    self._known.append(sighting)
+                else:
+                    self._fresh[survived.signature] = sighting
+                    new.append(survived)
+        return new
 
     def next(self, *, fresh_only: bool = False) -> Sighting | None:
         """What is to be looked at now."""

@@ -13,6 +13,7 @@ from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError
 from firedamp.outcome import Exited, Killed, TimedOut
 from firedamp.target import Build, Limits, Profile, Target, TargetKind
+from fuzz.pending import Pending
 from fuzz.recurrence import EAGER
 
 pytestmark = [pytest.mark.needs("clang"), pytest.mark.needs("ptrace")]
@@ -168,6 +169,22 @@ def test_the_input_survives_a_smashed_stack(make: Make, tmp_path: Path) -> None:
     attempts, _ = search(made, tmp_path)
     assert len(attempts[0].reproducer.payload) == 4
     assert isinstance(attempts[0].outcome.ending, Killed)
+
+
+def test_what_a_killed_run_could_not_judge_is_looked_at_first(make: Make, tmp_path: Path) -> None:
+    made = make(
+        "static int armed; if (text[0] == '!') abort(); if (text[0] == '?' && armed) abort(); armed = size == 5;"
+    )
+    pending = Pending(tmp_path / "results" / "t" / "pending")
+    for data, before in ((b"!alone", ()), (b"?", (b"fives",)), (b"nothing", (b"under way",))):
+        pending.keep(data, before)
+    attempts, _ = search(made, tmp_path, runs=1, enough=None)
+    assert {(attempt.reproducer.payload, attempt.before) for attempt in attempts} >= {
+        (b"!alone", ()),
+        (b"?", (b"fives",)),
+    }
+    assert b"nothing" not in {attempt.reproducer.payload for attempt in attempts}
+    assert list(pending.left()) == []
 
 
 def test_workers_share_one_corpus(make: Make, tmp_path: Path) -> None:

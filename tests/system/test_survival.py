@@ -209,6 +209,36 @@ def test_kill_9_of_the_command_while_fuzzing(folder: Path, start: Callable[..., 
     no_room_is_left(running)
 
 
+@pytest.mark.slow
+@pytest.mark.needs("clang")
+@pytest.mark.needs("ptrace")
+@pytest.mark.parametrize("delay_s", [0.0, 0.05])
+def test_what_was_seen_before_a_kill_is_found_by_the_next_run(tmp_path: Path, delay_s: float) -> None:
+    """Killed between the detection and its place in the database, which takes a fresh process and three replays."""
+    (tmp_path / "firedamp.toml").write_text(CONFIG.replace('seeds = "seeds"\n', ""))
+    (tmp_path / "daemons.c").write_text(DAEMONS.replace("'D'", "'D' && 0"))
+    results = tmp_path / "results" / "daemons"
+    running = Running(tmp_path, FUZZ)
+    try:
+        running.wait_for(lambda: any((results / "pending").glob("[0-9a-f]*")))
+        time.sleep(delay_s)
+    finally:
+        os.kill(running.process.pid, signal.SIGKILL)
+        running.process.communicate()
+    assert running.everyone_is_gone(), marked(running.mark)
+    done = subprocess.run(
+        [*FIREDAMP, "fuzz", "daemons", "--runs", "1", "--json"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    assert "stack-smash" in {each["kind"] for each in json.loads(done.stdout)["findings"]}
+    assert "1 of 1 runs were killed" in done.stderr
+    assert not any((results / "pending").iterdir())
+
+
 def no_room_is_left(running: Running) -> None:
     """The next start of anything of ours sweeps the rooms of the dead."""
     with Room(None):
