@@ -14,6 +14,7 @@ from firedamp.cli import options
 @click.option("--time", "time_s", type=options.Duration(), metavar="TIME", help="How long, over all: 60s, 10m, 1h.")
 @click.option("--runs", type=click.IntRange(1), help="How many executions of each target.")
 @click.option("--twin", is_flag=True, help="Run what brings new coverage with AddressSanitizer and UBSan, too.")
+@click.option("--no-survive", is_flag=True, help="End the fuzzing process at each crash; do not go on behind it.")
 @options.workdir("the project's folder")
 @options.new_only
 @options.building
@@ -25,6 +26,7 @@ def command(
     time_s: float | None,
     runs: int | None,
     twin: bool,
+    no_survive: bool,
     workdir: Path | None,
     new_only: bool,
     compiler: str | None,
@@ -63,7 +65,14 @@ def command(
         raise click.UsageError("name a target, several, or --all of firedamp.toml")
     prepared = [
         fuzzing.prepare(
-            session, name, workdir=workdir, profile=profile, compiler=compiler, unguarded=unguarded, twin=twin
+            session,
+            name,
+            workdir=workdir,
+            profile=profile,
+            compiler=compiler,
+            unguarded=unguarded,
+            twin=twin,
+            survive=not no_survive,
         )
         for name in chosen
     ]

@@ -55,6 +55,7 @@ def prepare(
     compiler: str | None,
     unguarded: bool,
     twin: bool,
+    survive: bool,
 ) -> Prepared:
     """Built, with what lies beside its seeds; says what cannot be found in it, and what was done before."""
     target = session.target(name)
@@ -66,7 +67,9 @@ def prepare(
     build = session.build(target, Profile(profile), compiler=compiler, unguarded=unguarded)
     if build is not None and (unarmed := guards.unarmed(build.proof)):
         say(f"guards that cannot fire in this binary: {', '.join(unarmed)}")
-    extra: dict[str, object] = {"twin": lambda: session.build(target, Profile.ASAN, compiler=compiler)} if twin else {}
+    extra: dict[str, object] = {"survive": survive}
+    if twin:
+        extra["twin"] = lambda: session.build(target, Profile.ASAN, compiler=compiler)
     return Prepared(target=target, build=build, flags=beside.flags, options=extra)
 
 
