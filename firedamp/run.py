@@ -213,6 +213,17 @@ class Bench:
     ) -> None:
         self._stack.close()
 
+    def watch_input(self, data: bytes, interceptor: Interceptor) -> tuple[Outcome, object]:
+        """One input as `run_input` gives it, with what the interceptor reports."""
+        self._fresh()
+        (payload,) = self._write((data,))
+        argv, stdin = (
+            ((*self.command, str(payload)), None)
+            if self.target.input is InputMode.BUFFER
+            else self._feed(data, payload)
+        )
+        return self._run(replace(self._execution(argv, Streams()), stdin=stdin, interceptor=interceptor), data)
+
     def run_input(self, data: bytes) -> Outcome:
         """One input through the target's own door: a harness, standard input, a file or an argument."""
         return self.run_inputs((data,))

@@ -25,6 +25,7 @@ OLDEST_PYTHON = (3, 11)
 COMMANDS = {
     "init": "Write a starting firedamp.toml and folders into your C project.",
     "build": "Compile a target with its guards, and print what was proved of the binary.",
+    "canary": "Say how an attacker would spoof the stack canary of a program.",
     "doctor": "Say what this machine can do, and the remedy for what it cannot.",
     "fuzz": "Feed a target hostile input, guided by coverage.",
     "inject": "Run a command once under faults.",

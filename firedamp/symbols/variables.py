@@ -23,26 +23,28 @@ class Buffer:
 
 def buffers(unit: Any, address: int) -> tuple[Buffer, ...]:
     """Of the function of a compilation unit in whose code `address` lies."""
-    function = _function(unit, address)
-    if function is None:
-        return ()
+    function = next((entry for entry, low, high in functions(unit) if low <= address < high), None)
+    return () if function is None else buffers_of(function)
+
+
+def buffers_of(function: Any) -> tuple[Buffer, ...]:
+    """Of a function's own entry, those of its blocks and of functions inlined there with them."""
     base = BASES.get(next(iter(_expression(function, "DW_AT_frame_base")), 0))
     found = (_buffer(entry, base) for entry in _variables(function)) if base is not None else ()
     return tuple(each for each in found if each is not None)
 
 
-def _function(unit: Any, address: int) -> Any:
+def functions(unit: Any) -> Iterator[tuple[Any, int, int]]:
+    """(entry, start, end) of each function that has code of its own in one piece."""
     for entry in unit.iter_DIEs():
         if (
             entry.tag == "DW_TAG_subprogram"
-            and "DW_AT_low_pc" in entry.attributes
             and "DW_AT_high_pc" in entry.attributes
+            and "DW_AT_low_pc" in entry.attributes
         ):
             low, high = entry.attributes["DW_AT_low_pc"].value, entry.attributes["DW_AT_high_pc"]
             # a constant is a length since DWARF 4 (2.17.2)
-            if low <= address < (high.value if high.form == "DW_FORM_addr" else low + high.value):
-                return entry
-    return None
+            yield entry, low, high.value if high.form == "DW_FORM_addr" else low + high.value
 
 
 def _variables(scope: Any) -> Iterator[Any]:

@@ -109,6 +109,9 @@ class StoppedCall:
     def caught_signals(self) -> int:
         return caught_signals(self.tid)
 
+    def thread_pointer(self) -> int:
+        return self.registers.named("fs_base")
+
     def stack(self) -> tuple[Frame, ...]:
         if self._stack is None:
             self._stack = self._stacks(self.pid, self.tid, self.registers)

@@ -51,6 +51,7 @@ class Call(Protocol):
     def folder(self) -> str: ...  # current working folder
     def program(self) -> str: ...  # readlink of /proc/PID/exe
     def caught_signals(self) -> int: ...  # SigCgt of /proc/PID/status: bit n-1 for signal n
+    def thread_pointer(self) -> int: ...  # fs_base: where the thread's control block lies
     def stack(self) -> tuple[Frame, ...]: ...  # innermost first, raw: without function names
 
 
