@@ -21,6 +21,7 @@ def command(target: str | None, as_json: bool, results: Path | None, seed: int |
     from firedamp.cli.results import write, write_json, write_table
     from firedamp.cli.session import Session
     from firedamp.finding import Finding, State
+    from firedamp.report.text import quadrants
 
     session = Session.open(results)
     found: tuple[Finding, ...] = ()
@@ -32,6 +33,8 @@ def command(target: str | None, as_json: bool, results: Path | None, seed: int |
         write_json(session, found)
     elif found:
         write_table(session, confirmed, [each for each in found if each.state is State.UNCONFIRMED])
+        if shown := quadrants(confirmed):
+            write(f"\n{shown}")
     else:
         write("nothing was found yet")
     return 0

@@ -2,13 +2,14 @@
 
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from firedamp import cwe
-from firedamp.finding import Detection, Finding, Severity, State
-from firedamp.outcome import Frame
+from firedamp.finding import Detection, Effect, Finding, Severity, State
+from firedamp.outcome import Frame, Reach
 from firedamp.report.document import replay_command, source_file
 from firedamp.report.printable import one_line, printable
 
@@ -72,6 +73,19 @@ def table(findings: Iterable[Finding], *, root: Path) -> "Table":
             each.state.value,
         )
     return grid
+
+
+def quadrants(findings: Iterable[Finding]) -> str:
+    """How many findings stand where: who can bring them about x what that one wins. Empty where none has both."""
+    counts = Counter((each.detection.reach, each.detection.effect) for each in findings)
+    if not any(reach is not None and effect is not None for reach, effect in counts):
+        return ""
+    columns = [effect.value for effect in Effect]
+    lines = ["  ".join(("      ", *columns))]
+    for reach in Reach:
+        cells = (str(counts[reach, effect]).rjust(len(effect.value)) for effect in Effect)
+        lines.append("  ".join((f"{reach.value:<6}", *cells)))
+    return "\n".join(lines)
 
 
 def headline(finding: Finding, *, root: Path) -> str:

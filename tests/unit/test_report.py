@@ -3,14 +3,15 @@
 import json
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from firedamp.campaign import Summary
 from firedamp.engine import Progress
-from firedamp.finding import Detection, Finding, Severity, State
-from firedamp.outcome import Exited, Frame, Killed, OutOfMemory, Stall, TimedOut
+from firedamp.finding import Detection, Effect, Finding, Severity, State
+from firedamp.outcome import Exited, Frame, Killed, OutOfMemory, Reach, Stall, TimedOut
 from firedamp.report import document, text
 from firedamp.report.ending import status_of, words_of
 from firedamp.report.sweep import closing_line, progress_line
@@ -100,6 +101,20 @@ def test_the_facts_of_a_search() -> None:
     progress = Progress(executions=100, executions_per_s=33.333, edges=7)
     facts = document.of_fuzz(progress, Summary(wall_s=3.0))
     assert [facts[name] for name in ("executions", "executions_per_s", "wall_s", "edges")] == [100, 33.3, 3.0, 7]
+
+
+def test_findings_are_counted_by_reach_and_effect() -> None:
+    def placed(reach: Reach | None, effect: Effect | None) -> Finding:
+        return replace(finding(), detection=replace(finding().detection, reach=reach, effect=effect))
+
+    remote, local = placed(Reach.REMOTE, Effect.TAKEOVER), placed(Reach.LOCAL, Effect.DENIAL)
+    shown = text.quadrants([remote, local, remote, placed(Reach.LOCAL, None)])
+    assert [line.split() for line in shown.splitlines()] == [
+        ["takeover", "denial-of-service"],
+        ["remote", "2", "0"],
+        ["local", "0", "1"],
+    ]
+    assert text.quadrants([finding()]) == ""
 
 
 def test_a_table_without_a_terminal_has_no_colours_and_one_line_each(capsys: pytest.CaptureFixture[str]) -> None:
