@@ -4,6 +4,7 @@ Each life starts from the living corpus, so nothing that was learnt is lost with
 """
 
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -16,7 +17,7 @@ from types import TracebackType
 from firedamp import guards
 from firedamp.disk import Disk
 from firedamp.engine import Attempt, Job, Progress
-from firedamp.errors import UsageError
+from firedamp.errors import UsageError, WorkerDied
 from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
 from firedamp.room import Room
@@ -25,8 +26,10 @@ from fuzz import command, flags, stability
 from fuzz.events import Survived
 from fuzz.journal import Journal
 from fuzz.pending import Keeper, Pending
+from fuzz.plan import Plan
 from fuzz.pool import Pool
 from fuzz.recurrence import Recurrence
+from fuzz.steady import SteadyBench
 from fuzz.supervisor import End, Supervisor
 from fuzz.survival import DOUBTS, Sighting, Survivals
 from fuzz.temporary import find_temporary
@@ -34,6 +37,7 @@ from fuzz.tokens import write_dictionary
 from fuzz.twin import Twin
 
 TICK_S = 0.2  # how often counters are read and `stopping` is asked
+REPLACED = 5  # times that one child may be killed from outside
 STUCK_S = 10.0  # beyond libFuzzer's own time-out: the target holds off or replaced SIGALRM
 BARREN_LIVES = 5  # in a row that ended outside the target or on the empty input: going on would only loop
 TIMED_OUT, OUT_OF_MEMORY = 70, 71  # libFuzzer's exit statuses (FuzzerOptions.h)
@@ -57,6 +61,12 @@ class _Worker:
     stopped: bool = False  # by us: its end is no death
     barren: int = 0
     cause: str = ""  # of a death that we brought about
+    earlier: int = 0  # executions of children that were replaced
+    replaced: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.earlier + self.supervisor.monitor.executions
 
 
 class Search:
@@ -72,6 +82,8 @@ class Search:
         self._rested_s = 0.0
         self._edges = 0
         self._workers: list[_Worker] = []
+        self._plans: list[Plan] = []
+        self._keeping = threading.Lock()
         self._twin: Twin | None = None
 
     def __enter__(self) -> "Search":
@@ -103,10 +115,13 @@ class Search:
             self._tick()
             for worker in self._workers:
                 yield from self._spooled(worker)
-                if worker.alive and worker.supervisor.status_fd in ready:
-                    yield from self._ended(worker)
-                elif worker.alive:
-                    self._watch(worker)
+                try:
+                    if worker.alive and worker.supervisor.status_fd in ready:
+                        yield from self._ended(worker)
+                    elif worker.alive:
+                        self._watch(worker)
+                except WorkerDied:
+                    self._replace(worker)
             yield from self._survived()
             if self._twin is not None:
                 yield from self._twin.attempts()
@@ -142,7 +157,8 @@ class Search:
         self._journal = stack.enter_context(Journal(results / "journal.jsonl"))
         self._journal.write("start", target=target.name, corpus=len(self._pool), seeds=seeds, seed=job.seed)
         stack.callback(self._say_stop)
-        self._bench = stack.enter_context(command.fresh(target, job.build))
+        self._bench = stack.enter_context(SteadyBench(target, job.build))
+        stack.callback(self._close_workers)
         for index in range(max(1, job.workers)):
             folder = private / f"worker-{index}"
             room = stack.enter_context(Room(target.workdir or target.root))
@@ -158,7 +174,8 @@ class Search:
                 sample=sample,
                 survive=job.options.get("survive") is not False,
             )
-            supervisor = stack.enter_context(Supervisor(plan, max_len=target.max_len))
+            self._plans.append(plan)
+            supervisor = Supervisor(plan, max_len=target.max_len)
             quota = None if job.runs is None else -(-job.runs // max(1, job.workers))
             self._workers.append(_Worker(index=index, supervisor=supervisor, quota=quota))
         if (make := job.options.get("twin")) is not None and callable(make):
@@ -191,16 +208,40 @@ class Search:
 
     def _begin(self, worker: _Worker) -> None:
         """The next life, unless the executions are used up."""
-        executions = worker.supervisor.monitor.executions
+        executions = worker.total
         remaining = None if worker.quota is None else worker.quota - executions
         worker.alive = remaining is None or remaining > 0
         if worker.alive:
             seed = flags.life_seed(self._job.seed, worker.index, worker.lives)
-            worker.supervisor.begin(self._command_line.argv(seed=seed, runs=remaining))
             worker.lives += 1
             worker.cause, worker.stopped = "", False
             worker.survived = worker.supervisor.events.survived
-            worker.executions, worker.advanced_at = executions, time.monotonic()
+            worker.executions, worker.advanced_at = worker.supervisor.monitor.executions, time.monotonic()
+            try:
+                worker.supervisor.begin(self._command_line.argv(seed=seed, runs=remaining))
+            except WorkerDied:
+                self._replace(worker)
+
+    def _replace(self, worker: _Worker) -> None:
+        """The child itself was killed, and with it all that it kept warm. WorkerDied when that happens again and again.
+
+        Its input is no death of the target's. Under a lock: the keeper looks into the memory that goes away.
+        """
+        worker.replaced += 1
+        if worker.replaced > REPLACED:
+            raise WorkerDied(f"fuzzing child: was ended from outside {REPLACED} times; is there enough memory?")
+        self._journal.write("replaced", worker=worker.index)
+        self._note("a fuzzing child was killed from outside and replaced")
+        with self._keeping:
+            earlier = worker.total
+            worker.supervisor.close()
+            worker.supervisor = Supervisor(self._plans[worker.index], max_len=self._job.target.max_len)
+        worker.earlier, worker.survived = earlier, 0
+        self._begin(worker)
+
+    def _close_workers(self) -> None:
+        for worker in self._workers:
+            worker.supervisor.close()
 
     def _over(self) -> bool:
         spent = time.monotonic() - self._started
@@ -223,8 +264,10 @@ class Search:
 
     def _halt(self, worker: _Worker) -> Iterator[Attempt]:
         worker.alive = False
-        worker.supervisor.kill()
-        end = worker.supervisor.hear(STUCK_S)
+        end = None
+        with suppress(WorkerDied):  # replaced when it is to begin again
+            worker.supervisor.kill()
+            end = worker.supervisor.hear(STUCK_S)
         if end is not None and end.signal != SIGKILL and end.reading.inside:  # it had died before
             yield from self._look(end.reading.input, (end.signal, end.exit_status), worker.supervisor.history()[:-1])
 
@@ -263,7 +306,7 @@ class Search:
         before = progress.edges, progress.corpus
         for worker in self._workers:
             self._edges = max(self._edges, worker.supervisor.follow().edges)
-        progress.executions = sum(worker.supervisor.monitor.executions for worker in self._workers)
+        progress.executions = sum(worker.total for worker in self._workers)
         progress.active_s = time.monotonic() - self._started - self._rested_s
         progress.executions_per_s = progress.executions / max(progress.active_s, 1e-3)
         progress.edges = self._edges
@@ -324,7 +367,11 @@ class Search:
 
     def _keep(self) -> None:
         """In the keeper's thread: while we are busy with one death, others must not be lost by a kill."""
-        self._gather()
+        with self._keeping:
+            self._gather()
+            self._keep_deaths()
+
+    def _keep_deaths(self) -> None:
         for worker in self._workers:
             if worker.alive and select([worker.supervisor.status_fd], [], [], 0)[0]:
                 reading = worker.supervisor.monitor.read()
@@ -400,7 +447,8 @@ class Search:
             worker.supervisor.events.want(sighting.survived.index)
             if worker.alive:
                 worker.stopped = True
-                worker.supervisor.kill()
+                with suppress(WorkerDied):
+                    worker.supervisor.kill()
         return doubts == DOUBTS
 
     def _may_go_on(self, worker: _Worker, end: End) -> bool:

@@ -9,9 +9,8 @@ import threading
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from firedamp.run import Bench
 from firedamp.target import Build, Target
-from fuzz import command
+from fuzz.steady import SteadyBench
 
 _Key = tuple[Target, Build | None]
 
@@ -19,7 +18,7 @@ _Key = tuple[Target, Build | None]
 @dataclass(frozen=True, slots=True)
 class _Open:
     key: _Key
-    bench: Bench
+    bench: SteadyBench
     stack: ExitStack
 
 
@@ -35,14 +34,14 @@ class WarmBench:
         self._lock = threading.Lock()
         atexit.register(self.close)
 
-    def get(self, target: Target, build: Build | None) -> Bench:
+    def get(self, target: Target, build: Build | None) -> SteadyBench:
         thread, key = threading.current_thread(), (target, build)
         with self._lock:
             opened = self._opened.get(thread)
             if opened is None or opened.key != key:
                 self._close([each for each in self._opened if each is thread or not each.is_alive()])
                 stack = ExitStack()
-                opened = _Open(key, stack.enter_context(command.fresh(target, build)), stack)
+                opened = _Open(key, stack.enter_context(SteadyBench(target, build)), stack)
                 self._opened[thread] = opened
         return opened.bench
 

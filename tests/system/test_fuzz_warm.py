@@ -1,5 +1,7 @@
 """Replays share one tracer and one private folder; each run is a fresh process all the same."""
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,14 +43,21 @@ def test_the_same_target_keeps_its_tracer_and_another_one_ends_it(warm: WarmBenc
 
     bench = warm.get(first, None)
     assert bench.run_input(b"").ending == Exited(status=3)
-    room, worker = bench.room.path, bench.executor.worker_pid
+    room, worker = bench.bench.room.path, bench.bench.executor.worker_pid
     assert warm.get(first, None) is bench
     assert bench.run_input(b"").ending == Exited(status=3)
-    assert bench.executor.worker_pid == worker
+    assert bench.bench.executor.worker_pid == worker
 
     assert warm.get(second, None).run_input(b"").ending == Exited(status=4)
     assert not room.exists()
     assert not Path(f"/proc/{worker}").exists()
+
+
+def test_a_killed_tracer_is_replaced(warm: WarmBench, tmp_path: Path) -> None:
+    bench = warm.get(shell(tmp_path, "a", "exit 3"), None)
+    for _ in range(2):
+        os.kill(bench.bench.executor.worker_pid, signal.SIGKILL)
+        assert bench.run_input(b"").ending == Exited(status=3)
 
 
 def test_nothing_of_one_run_is_seen_by_the_next(warm: WarmBench, tmp_path: Path) -> None:
