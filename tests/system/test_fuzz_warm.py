@@ -56,6 +56,8 @@ def test_the_same_target_keeps_its_tracer_and_another_one_ends_it(warm: WarmBenc
 def test_a_killed_tracer_is_replaced(warm: WarmBench, tmp_path: Path) -> None:
     bench = warm.get(shell(tmp_path, "a", "exit 3"), None)
     for _ in range(2):
+        bench.run_input(b"")
+        assert bench.bench.executor.worker_pid is not None
         os.kill(bench.bench.executor.worker_pid, signal.SIGKILL)
         assert bench.run_input(b"").ending == Exited(status=3)
 
