@@ -26,7 +26,7 @@ from firedamp.build_cache import FACTS, BuildCache, dependencies, digest, file_d
 from firedamp.build_refusal import check_entries, first_errors, remedy, unguarded
 from firedamp.errors import BuildError, ToolMissing, UnguardedTarget
 from firedamp.prepare import prepared
-from firedamp.proof import names, prove
+from firedamp.proof import Names, names, prove
 from firedamp.runtime_objects import archive, compile_runtime, mutator, runtime_digest, tools
 from firedamp.target import Build, Profile, Proof, Target, TargetKind
 from firedamp.toolchain import Compiler
@@ -162,9 +162,9 @@ class Recipe:
         work = Path(tempfile.mkdtemp(prefix=".building-", dir=self.cache))
         try:
             proof, headers = self._take(work) if self.target.artifact is not None else self._build(work, progress)
-            if (library := work / "target.so").exists():
-                symbols = names(library)  # custom.c has hidden the target's own
-                crossing = CROSS_OVER in symbols.every - symbols.undefined
+            if self.profile is Profile.HARDENED:
+                symbols = names(work / "target.so") if (work / "target.so").exists() else Names()
+                crossing = CROSS_OVER in symbols.every - symbols.undefined  # custom.c has hidden it
                 shutil.copyfile(mutator(self.compiler, self.cache, crossing=crossing), work / MUTATOR)
             facts = {"compiler": str(self.compiler), "target": self.target.name, "proof": dataclasses.asdict(proof)}
             (work / FACTS).write_text(json.dumps(facts, indent=1))
@@ -237,10 +237,12 @@ class Recipe:
         cxx = next((source for source in self.sources if source.suffix in CXX_SUFFIXES), None)
         driver = self._cxx(cxx) if cxx else self.compiler.command
         ours, in_library = profiles.runtime_sources(self.compiler, self.profile, self.target.kind)
+        strings, wraps = profiles.wrapping(self.compiler, self.profile, self.target.kind)
+        ours = (*ours, *strings)
         parts = {name: self._runtime_object(work, name) for name in (*ours, *in_library)}
         guards = self._guards(work)
         for output, flags, extra in (
-            ("replay", profiles.link_flags(self.compiler, self.profile), ours),
+            ("replay", (*profiles.link_flags(self.compiler, self.profile), *wraps), ours),
             ("target.so", profiles.library_flags(self.compiler), in_library),
         ):
             if output == "target.so" and not in_library:

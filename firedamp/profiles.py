@@ -22,6 +22,7 @@ FUZZING_CODE_ONLY = (
 
 GUARD_FLAG = re.compile(r"-fstack-protector|-[DU]_FORTIFY_SOURCE")
 SURVIVAL = ("survive.c", "stack.c", "events.c", "globals.c")
+PROGRAM = ("program_coverage.c", "program_input.c", "program_compare.c", "operands.c")
 COMPARISONS = ("compare.c", "trace_compare.c", "operands.c")
 
 # Between libFuzzer and its own mutations, loaded before either.
@@ -94,12 +95,19 @@ def guard_sources(profile: Profile, ldflags: tuple[str, ...]) -> tuple[str, ...]
 def runtime_sources(compiler: Compiler, profile: Profile, kind: TargetKind) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Names of our own sources in the executable, and in the library (none: there is no library)."""
     if kind is TargetKind.PROGRAM:
-        return (("program_coverage.c", "program_input.c") if profile is Profile.HARDENED else ()), ()
+        return (PROGRAM if profile is Profile.HARDENED else ()), ()
     if profile is not Profile.HARDENED:
         return ("replay.c", *(("serve.c",) if profile is Profile.ASAN else ())), ()
     counters = ("gcc_coverage.c",) if compiler.name == "gcc" else ()
     always = ("monitor.c", "history.c", "custom.c", *SURVIVAL, *COMPARISONS)
     return ("replay.c", "coverage_off.c"), (*always, *counters)
+
+
+def wrapping(compiler: Compiler, profile: Profile, kind: TargetKind) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """How a program's string comparisons are seen: sources of ours, and what ld needs. zig's linker cannot do it."""
+    if kind is not TargetKind.PROGRAM or profile is not Profile.HARDENED or compiler.name == "zig":
+        return (), ()
+    return ("program_strings.c",), tuple(f"-Wl,--wrap={name}" for name in COMPARED)
 
 
 def _naming(compiler: Compiler) -> tuple[str, ...]:
@@ -114,10 +122,10 @@ def _naming(compiler: Compiler) -> tuple[str, ...]:
 
 
 def _coverage(compiler: Compiler, kind: TargetKind, tools: Path) -> tuple[str, ...]:
+    calls = tuple(f"-fno-builtin-{name}" for name in COMPARED)
     if kind is TargetKind.PROGRAM:
         fuzzing = FUZZING_CODE_ONLY if compiler.name == "clang" else ()
-        return (*fuzzing, "-fsanitize-coverage=trace-pc")
-    calls = tuple(f"-fno-builtin-{name}" for name in COMPARED)
+        return (*calls, *fuzzing, "-fsanitize-coverage=trace-pc,trace-cmp")
     match compiler.name:
         case "gcc":
             return (*calls, "-fsanitize-coverage=trace-pc,trace-cmp", f"-B{tools}/")

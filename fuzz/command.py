@@ -50,18 +50,30 @@ def plan(
     match target.kind:
         case TargetKind.HARNESS:
             library = _library(target, build)
-            return replace(common, library=str(library), mutator=str(library.with_name(MUTATOR)), survive=survive)
+            return replace(common, library=str(library), mutator=_mutator(library), survive=survive)
         case TargetKind.PROGRAM:
             if build is None:
                 raise UsageError(f"target {target.name!r}: has sources but no build; build it first")
             argv = (str(build.executable), *target.args)
-            return replace(common, command=argv, input=_mode(target, argv), covered=build.proof.coverage)
+            return replace(
+                common,
+                command=argv,
+                input=_mode(target, argv),
+                covered=build.proof.coverage,
+                mutator=_mutator(build.executable),
+            )
         case TargetKind.COMMAND:
             return replace(common, command=target.command, input=_mode(target, target.command))
         case TargetKind.PYTHON:
             return replace(common, harness=_harness(target), root=str(target.root))
         case _:
             assert_never(target.kind)
+
+
+def _mutator(made: Path) -> str | None:
+    """Beside what was built; a build that is not hardened has none."""
+    path = made.with_name(MUTATOR)
+    return str(path) if path.exists() else None
 
 
 def _library(target: Target, build: Build | None) -> Path:

@@ -31,12 +31,12 @@ _FOREIGN = re.compile(
 
 
 def words(binary: Path) -> tuple[bytes, ...]:
-    """Each once, bounded in number; none of what is no ELF file."""
+    """Each once, bounded in number; none of what is no ELF file, or holds all of libc's, too."""
     try:
         with binary.open("rb") as stream:
             elf = ELFFile(stream)
             code, data = elf.get_section_by_name(".text"), elf.get_section_by_name(".rodata")
-            if code is None:
+            if code is None or elf.get_section_by_name(".dynsym") is None:
                 return ()
             text, constants, start = code.data(), data.data() if data else b"", data["sh_addr"] if data else 0
             numbers = (*_loaded(text, code["sh_addr"], constants, start), *_pairs(text))

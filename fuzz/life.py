@@ -25,7 +25,7 @@ def prepare(plan: Plan) -> Life:
         case TargetKind.PROGRAM | TargetKind.COMMAND:
             from fuzz.program import program_life
 
-            return program_life(plan, fuzzer)
+            return program_life(plan, fuzzer, mutator)
         case TargetKind.PYTHON:
             from fuzz.pyharness import python_life
 

@@ -28,6 +28,15 @@ class Mutator:
         _call(self._library, "firedamp_mutate", ctypes.cast(fuzzer.LLVMFuzzerMutate, _POINTER).value, custom, crossing)
         _call(target, "firedamp_record_in", _call(self._library, "firedamp_operand_table", None))
 
+    @property
+    def operand_bytes(self) -> int:
+        return _call(self._library, "firedamp_operand_bytes") or 0
+
+    def follow(self, fuzzer: ctypes.CDLL, operands: int) -> None:
+        """For a target in processes of its own, which write what they compare at the address `operands`."""
+        _call(self._library, "firedamp_mutate", ctypes.cast(fuzzer.LLVMFuzzerMutate, _POINTER).value, None, None)
+        _call(self._library, "firedamp_operand_table", operands)
+
     def adapt(self, argv: list[str]) -> list[str]:
         """libFuzzer's arguments, with the growth of inputs as it is without a mutator."""
         if self._own or any(word.startswith("-len_control=") for word in argv):

@@ -20,6 +20,7 @@ from firedamp.run import PLACEHOLDER, argument, clean_environment
 from firedamp.target import InputMode
 from fuzz.life import Life, run_driver
 from fuzz.monitor import Monitor
+from fuzz.mutation import Mutator
 from fuzz.plan import Plan
 
 MAP_BYTES = 1 << 16  # of firedamp/runtime/program_coverage.c
@@ -28,26 +29,33 @@ _CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_uint8), ctype
 _KNOWN = bytes([0] + [1] * 255)  # a counter -> was the place reached
 
 
-def program_life(plan: Plan, fuzzer: ctypes.CDLL) -> Life:
+def program_life(plan: Plan, fuzzer: ctypes.CDLL, mutator: Mutator | None) -> Life:
     """The map is libFuzzer's counters: it sees new places of the program as it would see its own."""
-    coverage_map = CoverageMap()
+    coverage_map = CoverageMap(mutator.operand_bytes if mutator else 0)
     coverage_map.register(fuzzer)
+    if mutator is not None:
+        mutator.follow(fuzzer, coverage_map.operands)
     runner = _Runner(plan=plan, map=coverage_map, monitor=Monitor(plan.monitor_fd, plan.monitor_bytes))
 
     def live(argv: list[str]) -> int:
         runner.open()
+        if mutator is not None:
+            argv = mutator.adapt(argv)
         return run_driver(fuzzer, argv, _CALLBACK(runner.one_input))
 
     return live
 
 
 class CoverageMap:
-    """64 KiB of counters in a memfd, with the table of places that libFuzzer wants beside them."""
+    """64 KiB of counters in a memfd, with the table of places that libFuzzer wants beside them.
 
-    def __init__(self) -> None:
+    Behind the counters, in the same memfd, the program writes what it compares.
+    """
+
+    def __init__(self, operand_bytes: int) -> None:
         self.fd = os.memfd_create("firedamp-map", os.MFD_CLOEXEC)
-        os.ftruncate(self.fd, MAP_BYTES)
-        self._memory = mmap.mmap(self.fd, MAP_BYTES)
+        os.ftruncate(self.fd, MAP_BYTES + operand_bytes)
+        self._memory = mmap.mmap(self.fd, MAP_BYTES + operand_bytes)
         self._counters = (ctypes.c_uint8 * MAP_BYTES).from_buffer(self._memory)
         # (address, flags) pairs; the addresses only have to differ
         self._places = (ctypes.c_size_t * (2 * MAP_BYTES))(*(word for n in range(MAP_BYTES) for word in (n + 1, 0)))
@@ -57,9 +65,14 @@ class CoverageMap:
         _register(fuzzer, "__sanitizer_cov_8bit_counters_init", start, MAP_BYTES)
         _register(fuzzer, "__sanitizer_cov_pcs_init", ctypes.addressof(self._places), ctypes.sizeof(self._places))
 
+    @property
+    def operands(self) -> int:
+        """The address of what the program compared."""
+        return ctypes.addressof(self._counters) + MAP_BYTES
+
     def reached(self) -> int:
         """One byte per place, 1 where the program has been."""
-        return int.from_bytes(self._memory[:].translate(_KNOWN), "little")
+        return int.from_bytes(self._memory[:MAP_BYTES].translate(_KNOWN), "little")
 
     def mark(self, place: int) -> None:
         self._counters[place % MAP_BYTES] = 1

@@ -191,6 +191,8 @@ EXPORT void firedamp_mutate(mutate *libfuzzers, custom_mutate *custom, cross_ove
   state.libfuzzers = libfuzzers, state.targets = custom, state.targets_cross_over = cross;
 }
 
+EXPORT size_t firedamp_operand_bytes(void) { return sizeof(struct firedamp_operands); }
+
 /* Where the target is to record: `shared`, or memory of this process. */
 EXPORT struct firedamp_operands *firedamp_operand_table(struct firedamp_operands *shared) {
   static struct firedamp_operands table;

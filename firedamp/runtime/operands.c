@@ -10,8 +10,7 @@ extern const char __ehdr_start[] OURS;
 
 struct firedamp_operands *firedamp_operands STATE;
 
-/* `table` is the solver's. */
-__attribute__((visibility("default"))) void firedamp_record_in(struct firedamp_operands *table) {
+void firedamp_record_in(struct firedamp_operands *table) {
   firedamp_operands = table;
 }
 

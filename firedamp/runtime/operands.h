@@ -45,6 +45,9 @@ struct firedamp_operands {
 #define OURS __attribute__((visibility("hidden")))
 extern OURS struct firedamp_operands *firedamp_operands; /* 0 where nobody asks */
 
+/* `table` is the solver's. */
+__attribute__((visibility("default"))) void firedamp_record_in(struct firedamp_operands *table);
+
 /* FIREDAMP_RECORDED when this execution is wanted; the table is empty then. */
 OURS uint8_t firedamp_begin_recording(void);
 static inline uint8_t firedamp_recording(void) {

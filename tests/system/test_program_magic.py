@@ -1,6 +1,7 @@
-"""Coverage leads into a program with a main of its own, one byte of a magic word after the other."""
+"""Coverage and comparisons lead into a program with a main of its own."""
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,3 +63,40 @@ def test_a_magic_word_of_four_bytes_is_found(tmp_path: Path) -> None:
     attempt = next(iter(fuzz.ENGINE.search(job, Progress())))
 
     assert attempt.reproducer.payload.startswith(b"MAG!")
+
+
+COMPARING = """
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+int main(void) {
+  char text[64] = "";
+  uint32_t magic;
+  size_t size = fread(text, 1, sizeof text - 1, stdin);
+  memcpy(&magic, text, sizeof magic);
+  if (size < 8 || magic != 0x464c457f) return 1;
+  if (!strcmp(text + 4, "password")) abort();
+  return puts(text) < 0;
+}
+"""
+
+
+@pytest.mark.needs("ptrace")
+@pytest.mark.parametrize(
+    ("compiler", "flags"),
+    [
+        pytest.param("gcc", ("-static",), marks=pytest.mark.needs("gcc")),
+        pytest.param("clang", (), marks=pytest.mark.needs("clang")),
+    ],
+)
+def test_what_the_program_compares_is_put_into_its_input(compiler: str, flags: tuple[str, ...], tmp_path: Path) -> None:
+    target, cache = make(tmp_path, compiler)
+    (target.root / "tool.c").write_text(COMPARING)
+    target = replace(target, ldflags=flags)
+    made = build(target, Profile.HARDENED, compiler=compiler, cache=cache, allow_unguarded=True)
+    job = Job(target=target, build=made, results=tmp_path / "results", runs=20_000, time_s=100.0, seed=1)
+
+    attempt = next(iter(fuzz.ENGINE.search(job, Progress())))
+
+    assert attempt.reproducer.payload.startswith(b"\x7fELFpassword")
