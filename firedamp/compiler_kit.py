@@ -107,7 +107,7 @@ def _kit(
 ) -> Kit:
     program, _ = profiles.runtime_sources(compiler, profile, TargetKind.PROGRAM)
     replay, target = profiles.runtime_sources(compiler, profile, TargetKind.HARNESS)
-    alone = tuple(name for name in replay if name not in ("replay.c", OFF))
+    alone = tuple(name for name in replay if name not in ("replay.c", "serve.c", OFF))
     counters = tuple(name for name in target if name == "gcc_coverage.c")
     hardened = (OFF,) if OFF in replay else ()
     bare = ("-fno-sanitize-link-runtime",) if compiler.name == "clang" and profile is not Profile.ASAN else ()
