@@ -21,8 +21,8 @@ FUZZING_CODE_ONLY = (
 )
 
 GUARD_FLAG = re.compile(r"-fstack-protector|-[DU]_FORTIFY_SOURCE")
-SURVIVAL = ("survive.c", "stack.c", "events.c", "globals.c")
 PROGRAM = ("program_coverage.c", "program_input.c", "program_compare.c", "operands.c")
+SURVIVAL = ("survive.c", "hooks.c", "stack.c", "events.c", "globals.c")
 COMPARISONS = ("compare.c", "trace_compare.c", "operands.c")
 
 # Between libFuzzer and its own mutations, loaded before either.

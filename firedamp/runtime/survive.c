@@ -135,7 +135,7 @@ __attribute__((visibility("default"))) int firedamp_survive(int fd, size_t bytes
 static pid_t firedamp_tid(void) { return (pid_t)syscall(SYS_gettid); }
 
 /* Ours to survive: in an execution, by the thread that was called. A forked child has another id, too. */
-static int firedamp_ours(void) { return firedamp_running && firedamp_tid() == firedamp_thread; }
+int firedamp_ours(void) { return firedamp_running && firedamp_tid() == firedamp_thread; }
 
 static int firedamp_in_allocator(uintptr_t pc) { return pc >= firedamp_allocator && pc < firedamp_allocator_end; }
 
@@ -202,7 +202,7 @@ static void firedamp_on_signal(int number, siginfo_t *info, void *opaque) {
   memcpy(&context->uc_sigmask, &firedamp_mask, _NSIG / 8); /* the kernel's is smaller than libc's */
 }
 
-__attribute__((noreturn)) static void firedamp_hook(uint32_t kind, uint32_t detail, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
+void firedamp_end(uint32_t kind, uint32_t detail, uintptr_t pc, uintptr_t sp, uintptr_t fp) {
   firedamp_tell(kind, detail, pc, sp, fp, 0);
   firedamp_running = 0;
   firedamp_hit = 1;
@@ -211,56 +211,10 @@ __attribute__((noreturn)) static void firedamp_hook(uint32_t kind, uint32_t deta
   __builtin_unreachable();
 }
 
-/* In a function that keeps a frame: the caller's code, stack and frame pointer. */
-#define CALLER                                                                         \
-  (uintptr_t)__builtin_return_address(0), (uintptr_t)__builtin_frame_address(0) + 16, \
-      *(uintptr_t *)__builtin_frame_address(0)
-#define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-
-void firedamp_detected(enum firedamp_kind kind, const void *site) {
-  uintptr_t frame = (uintptr_t)__builtin_frame_address(0);
-  if (firedamp_ours()) firedamp_hook(kind, 0, (uintptr_t)site, frame + 16, *(uintptr_t *)frame);
-  NEXT(abort)();
-  __builtin_unreachable();
-}
-
-/* The target's own calls end here and nobody else's: hidden symbols. */
-void __stack_chk_fail(void) {
-  if (firedamp_ours()) firedamp_hook(FIREDAMP_STACK_SMASH, 0, CALLER);
-  void (*fail)(void) = dlsym(RTLD_NEXT, "__stack_chk_fail");
-  fail();
-  __builtin_unreachable();
-}
-
-void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function) {
-  if (firedamp_ours()) firedamp_hook(FIREDAMP_ASSERT, 0, CALLER);
-  void (*fail)(const char *, const char *, unsigned, const char *) = dlsym(RTLD_NEXT, "__assert_fail");
-  fail(assertion, file, line, function);
-  __builtin_unreachable();
-}
-
-/* Whether abort() would end the process; a target that catches SIGABRT goes on. */
-static int firedamp_abort_kills(void) {
+int firedamp_abort_kills(void) {
   struct sigaction action;
   return !sigaction(SIGABRT, 0, &action) && action.sa_sigaction == firedamp_on_signal;
 }
-
-void abort(void) {
-  if (firedamp_ours() && firedamp_abort_kills()) firedamp_hook(FIREDAMP_ABORT, 0, CALLER);
-  NEXT(abort)();
-  __builtin_unreachable();
-}
-
-#define EXIT(name)                                                                         \
-  void name(int status) {                                                                  \
-    if (firedamp_ours()) firedamp_hook(FIREDAMP_EXIT, (uint32_t)status & 0xff, CALLER); \
-    NEXT(name)(status);                                                                    \
-    __builtin_unreachable();                                                               \
-  }
-EXIT(exit)
-EXIT(_exit)
-EXIT(_Exit)
-EXIT(quick_exit)
 
 static size_t firedamp_resident(void) {
   char text[64] = "";
@@ -306,7 +260,7 @@ static void firedamp_clean_up(void) {
   }
   if (++firedamp_survived % CHECK_SURVIVED || firedamp_resident() < firedamp_first_resident + MOST_GROWTH) return;
   firedamp_block->inside = 0;
-  NEXT(_exit)(FIREDAMP_SPENT);
+  _exit(FIREDAMP_SPENT);
 }
 
 int firedamp_execute(const uint8_t *data, size_t size) {

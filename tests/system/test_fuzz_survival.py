@@ -170,3 +170,17 @@ def test_too_many_globals_are_not_put_back_and_that_is_known(tmp_path: Path) -> 
         assert end.exit_status == 0
         assert supervisor.events.survived == 3  # the control of the test above: then it is blind
         assert supervisor.events.unrestored_bytes > 1 << 20
+
+
+@pytest.mark.parametrize("compiler", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("clang", "gcc")])
+def test_fortified_calls_in_bounds_do_what_they_should_and_one_byte_more_is_seen(tmp_path: Path, compiler: str) -> None:
+    cases = tuple(letter.encode() for letter in "abcdefghij")
+    for flags, expected in (((), set()), (("-DMORE",), {Kind.FORTIFY})):
+        folder = tmp_path / str(len(flags))
+        folder.mkdir()
+        made = built("in_bounds", folder, *flags, compiler=compiler, inputs=cases)
+        with life(made, folder, runs=100) as (supervisor, end):
+            counts = supervisor.events.counts()
+            assert (end.signal, end.exit_status) == (None, 0)
+            assert {each.kind for each in counts} == expected
+            assert len({each.frames[0] for each in counts}) == (len(cases) if expected else 0)
