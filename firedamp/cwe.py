@@ -29,6 +29,7 @@ NAMES = {
     674: "Uncontrolled Recursion",
     681: "Incorrect Conversion between Numeric Types",
     685: "Function Call With Incorrect Number of Arguments",
+    686: "Function Call With Incorrect Argument Type",
     688: "Function Call With Incorrect Variable or Reference as Argument",
     703: "Improper Check or Handling of Exceptional Conditions",
     704: "Incorrect Type Conversion or Cast",

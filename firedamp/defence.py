@@ -26,7 +26,7 @@ FORMAT = 1
 BY_GUARD = {
     "stack_smash": "stack canary",
     "fortify": "FORTIFY",
-    "format": "FormatGuard",
+    "format_arguments": "FormatGuard",
     "heap": "malloc's own checks",
     "glibc_fatal": "libc's own checks",
     "assertion": "the program's own assertion",

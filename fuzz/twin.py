@@ -28,7 +28,7 @@ from firedamp.run import Bench, clean_environment
 from firedamp.target import Build, Profile, Target, TargetKind
 from fuzz import command
 
-SHARE = 0.08  # of one core: with what the scheduler loses by it, less than a tenth of a search on that core
+SHARE = 0.05  # of one core: less than a tenth of a search that has to share its core with others, too
 IDLE_S = 0.5  # between looks at the folders: libFuzzer finds most in its first seconds, and then little
 SLOWER = 4  # than the hardened build: AddressSanitizer takes twice the time, and this process the last of it
 LATE_S = 5.0  # after the search, without rest: what is still unread

@@ -1,6 +1,6 @@
 """What the sanitizer twin costs a search: executions per second with it over those without, side by side in one run.
 
-    python tests/bench/twin.py [--seconds 10] [--rounds 3] [--core 1]
+    python tests/bench/twin.py [--seconds 10] [--rounds 3] [--core 1] [NAME...]
 
 Search and twin share one core, which is where it hurts most; the sides take turns, from an empty corpus and with the
 same seed. Both builds are made before. A rate is executions over the processor time of all that the search starts, the
@@ -13,7 +13,7 @@ import os
 import shutil
 import statistics
 import tempfile
-import time
+import threading
 from pathlib import Path
 
 from throughput import PROJECT, targets
@@ -32,17 +32,18 @@ def rate(target: Target, cache: Path, seconds: float, *, twin: bool) -> tuple[fl
     progress = Progress()
     sanitized = build(target, Profile.ASAN, cache=cache, allow_unguarded=True)
     options: dict[str, object] = {"twin": lambda: sanitized} if twin else {}
-    ends = time.monotonic() + seconds
+    over = threading.Event()
     job = Job(
         target=target,
         build=build(target, cache=cache, allow_unguarded=True),
         results=results,
-        stopping=lambda: time.monotonic() > ends,
+        stopping=over.is_set,
         seed=1,
         options=options,
     )
     before_s = processor_s()
     with Search(job, progress) as search:
+        threading.Timer(seconds, over.set).start()
         for _ in search.attempts():
             pass
         said = next((note for note in progress.notes if "twin" in note), "")
@@ -61,6 +62,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--core", type=int, default=1)
+    parser.add_argument("names", nargs="*", help="Of the targets of throughput.py; all of them where none is named.")
     given = parser.parse_args()
     os.sched_setaffinity(0, {given.core})
     lines = [
@@ -69,6 +71,8 @@ def main() -> None:
     ]
     with tempfile.TemporaryDirectory() as folder:
         for name, target in targets(Path(folder)).items():
+            if given.names and name not in given.names:
+                continue
             rounds = []
             for number in range(given.rounds):
                 order = (False, True) if number % 2 == 0 else (True, False)

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from firedamp.build import build
-from firedamp.defence import Cell, Verdict, lines, matrix
+from firedamp.defence import BY_GUARD, Cell, Verdict, lines, matrix
 from firedamp.engine import load
+from firedamp.guards import GUARDS
 from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
 from firedamp.target import Build, Profile, Target, TargetKind
@@ -86,6 +87,10 @@ def test_the_same_builds_and_input_are_not_run_again(seen: Matrix, tmp_path: Pat
     assert engine.replays == 6
     cache.write_text("{half")
     assert seen(reproducer("slack.c"), engine, cache) == first and engine.replays == 9
+
+
+def test_every_defence_is_some_guards() -> None:
+    assert BY_GUARD.keys() <= {guard.name for guard in GUARDS}
 
 
 def test_every_field_is_documented() -> None:
