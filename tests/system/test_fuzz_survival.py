@@ -17,6 +17,7 @@ from fuzz.command import plan
 from fuzz.events import Kind
 from fuzz.flags import CommandLine
 from fuzz.supervisor import End, Supervisor
+from fuzz.survival import DOUBTS
 
 TARGETS = Path(__file__).parents[1] / "targets" / "survival"
 LETTERS = "abBcdefghijklm"
@@ -120,6 +121,20 @@ def test_what_was_survived_is_looked_at_in_fresh_processes(tmp_path: Path) -> No
     assert progress.executions >= RUNS
     assert progress.survived >= len(LETTERS)
     assert any(note.startswith(f"survived {progress.survived:,} detections") for note in progress.notes)
+
+
+@pytest.mark.needs("clang", "ptrace")
+def test_what_a_fresh_process_never_shows_costs_a_few_lives_and_is_then_kept_apart(tmp_path: Path) -> None:
+    made = built("in_process", tmp_path, inputs=(b"x",))
+    job = Job(target=made.target, build=made, results=tmp_path / "results", time_s=90, seed=1)
+    progress = Progress()
+    attempts = fuzz.ENGINE.search(job, progress)
+    attempt = next(iter(attempts))
+    attempts.close()  # type: ignore[attr-defined]
+    assert judge(attempt.outcome) == ()
+    assert attempt.reproducer.payload.startswith(b"x")
+    assert [life["survived"] for life in lives(tmp_path)] >= [1] * (DOUBTS - 1)
+    assert any(note.startswith(f"{DOUBTS} of them did nothing") for note in progress.notes)
 
 
 @pytest.mark.needs("clang", "ptrace")
