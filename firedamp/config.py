@@ -92,6 +92,7 @@ Errnos = Annotated[
 ]
 Command = Annotated[list[str], AfterValidator(_not_empty)]
 FileName = Annotated[str, AfterValidator(_relative_file)]
+PythonName = Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")]
 Seconds = Annotated[float, Field(gt=0, le=LONGEST_S, strict=False)]
 
 
@@ -122,7 +123,7 @@ class _TargetTable(_Execution):
     artifact: FileName | None = None
     program: bool = False
     command: Command | None = None
-    harness: Annotated[str, Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$")] | None = None
+    harness: PythonName | None = None
     prepare: Annotated[list[str], BeforeValidator(_words)] = []
     cflags: list[str] = []
     ldflags: list[str] = []
@@ -132,6 +133,9 @@ class _TargetTable(_Execution):
     seeds: FileName | None = None
     dictionary: FileName | None = None
     max_len: Annotated[int, Field(ge=1, le=MAX_INPUT_BYTES)] = 4096
+    mutator: PythonName | None = None
+    strategy: PythonName | None = None
+    mutate_one_in: Annotated[int, Field(ge=1, le=1 << 20)] = 16
 
     def kind(self) -> TargetKind:
         if self.harness is not None:
@@ -168,6 +172,9 @@ class _TargetTable(_Execution):
             seeds=self.seeds,
             dictionary=self.dictionary,
             max_len=self.max_len,
+            mutator=self.mutator,
+            strategy=self.strategy,
+            mutate_one_in=self.mutate_one_in,
             limits=self.limits(),
             setup=self.setup,
             workdir=self.folder(root),

@@ -57,6 +57,9 @@ class Target:
     seeds: str | None = None
     dictionary: str | None = None
     max_len: int = 4096
+    mutator: str | None = None  # "package.module:function", of C sources
+    strategy: str | None = None  # "package.module:strategy", in its stead
+    mutate_one_in: int = 16  # mutations; the others are libFuzzer's and the solver's
     limits: Limits = field(default_factory=Limits)
     setup: str | None = None  # shell, in the private folder, before each run
     check: str | None = None  # shell, in the private folder, after each run: is the state right?

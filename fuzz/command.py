@@ -9,6 +9,7 @@ from firedamp.build import MUTATOR
 from firedamp.errors import UsageError
 from firedamp.run import Bench
 from firedamp.target import Build, InputMode, Target, TargetKind
+from fuzz import structure
 from fuzz.plan import Plan
 
 
@@ -44,6 +45,11 @@ def plan(
         writable=(str(folder), str(work), str(corpus)),
         output_bytes=target.limits.output_bytes,
         sample=sample,
+        structure=_structure(target),
+        is_strategy=target.strategy is not None,
+        structure_period=target.mutate_one_in,
+        private=str(folder),
+        root=str(target.root),
         wall_s=target.limits.wall_s,
         cpu_s=target.limits.cpu_s,
     )
@@ -65,9 +71,21 @@ def plan(
         case TargetKind.COMMAND:
             return replace(common, command=target.command, input=_mode(target, target.command))
         case TargetKind.PYTHON:
-            return replace(common, harness=_harness(target), root=str(target.root))
+            return replace(common, harness=_harness(target))
         case _:
             assert_never(target.kind)
+
+
+def _structure(target: Target) -> str | None:
+    where = f"target {target.name!r}"
+    if target.mutator is not None and target.strategy is not None:
+        raise UsageError(f"{where}: has a mutator and a strategy; leave one of them out")
+    name = target.mutator or target.strategy
+    if name is not None and target.kind not in {TargetKind.HARNESS, TargetKind.PROGRAM}:
+        raise UsageError(f"{where}: {name!r} cannot be used: a mutator or a strategy is for C sources; leave it out")
+    if name is not None:
+        structure.check(name, target.root)
+    return name
 
 
 def _mutator(made: Path) -> str | None:

@@ -11,13 +11,14 @@ from firedamp.errors import ToolMissing
 from firedamp.target import TargetKind
 from fuzz.mutation import Mutator
 from fuzz.plan import Plan
+from fuzz.structure import Structure, load_function, load_strategy
 
 Life = Callable[[list[str]], int]  # libFuzzer's argv -> exit status; seldom returns
 
 
 def prepare(plan: Plan) -> Life:
     """Load all that lives have in common. Runs once, before the first fork; no execution happens here."""
-    mutator = Mutator.load(plan.mutator) if plan.mutator else None
+    mutator = _load_mutator(plan)
     fuzzer = libfuzzer()
     match plan.kind:
         case TargetKind.HARNESS:
@@ -32,6 +33,17 @@ def prepare(plan: Plan) -> Life:
             return python_life(plan)
         case _:
             assert_never(plan.kind)
+
+
+def _load_mutator(plan: Plan) -> Mutator | None:
+    if plan.mutator is None:
+        return None
+    mutator = Mutator.load(plan.mutator)
+    if plan.structure is not None:
+        load = load_strategy if plan.is_strategy else load_function
+        function = load(plan.structure, plan.root)
+        mutator.ask(Structure(function=function, folder=Path(plan.private)), plan.structure_period)
+    return mutator
 
 
 def libfuzzer() -> ctypes.CDLL:

@@ -6,6 +6,8 @@ target's own replaces libFuzzer's and ours, as it does in native libFuzzer.
 
 import ctypes
 
+from fuzz.structure import CALLBACK, Structure
+
 LENGTHS = "-len_control=100"  # libFuzzer's default, which it gives up where it sees any custom mutator
 _POINTER = ctypes.c_void_p
 
@@ -16,6 +18,7 @@ class Mutator:
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
         self._own = False
+        self._structure: object = None  # kept alive for C
 
     @classmethod
     def load(cls, path: str) -> "Mutator":
@@ -24,9 +27,17 @@ class Mutator:
     def serve(self, fuzzer: ctypes.CDLL, target: ctypes.CDLL) -> None:
         """For a target in this process."""
         custom, crossing = (_call(target, f"firedamp_{name}") for name in ("custom_mutator", "custom_cross_over"))
-        self._own = custom is not None
+        self._own |= custom is not None
         _call(self._library, "firedamp_mutate", ctypes.cast(fuzzer.LLVMFuzzerMutate, _POINTER).value, custom, crossing)
         _call(target, "firedamp_record_in", _call(self._library, "firedamp_operand_table", None))
+
+    def ask(self, structure: Structure, period: int) -> None:
+        """One mutation in `period` is the user's."""
+        callback = CALLBACK(structure.mutate)
+        self._structure, self._own = callback, True  # as large as it wants from the start, as in native libFuzzer
+        self._library.firedamp_mutate_by.argtypes = [CALLBACK, ctypes.c_uint]
+        self._library.firedamp_mutate_by.restype = None
+        self._library.firedamp_mutate_by(callback, period)
 
     @property
     def operand_bytes(self) -> int:

@@ -27,6 +27,10 @@ class Plan:
     library: str | None = None  # of a HARNESS
     survive: bool = False  # a detection ends the execution and not the life
     mutator: str | None = None  # the library that libFuzzer's mutations pass through
+    structure: str | None = None  # "package.module:name" of the user's mutator
+    is_strategy: bool = False  # of Hypothesis, not a function
+    structure_period: int = 1  # mutations to one of the user's
+    private: str = ""  # folder for what the mutator costs
     sample: int = 1  # comparisons are reported to libFuzzer in one of so many executions
     command: tuple[str, ...] = ()  # of a PROGRAM or COMMAND, with argv[0]
     input: InputMode = InputMode.BUFFER

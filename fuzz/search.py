@@ -22,7 +22,7 @@ from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
 from firedamp.room import Room
 from firedamp.target import Profile, TargetKind
-from fuzz import command, flags, stability
+from fuzz import command, flags, stability, structure
 from fuzz.events import Survived
 from fuzz.journal import Journal
 from fuzz.pending import Keeper, Pending
@@ -51,6 +51,7 @@ class _Worker:
     """One child and its lives."""
 
     index: int
+    folder: Path  # private to it
     supervisor: Supervisor
     quota: int | None  # executions
     lives: int = 0
@@ -131,6 +132,7 @@ class Search:
         if self._twin is not None:
             yield from () if self._job.stopping() else self._twin.late()
             self._note(self._twin.words())
+        self._note_mutator()
         self._progress.complete = self._job.stopping() is False
 
     def _open(self, stack: ExitStack) -> None:
@@ -177,7 +179,7 @@ class Search:
             self._plans.append(plan)
             supervisor = Supervisor(plan, max_len=target.max_len)
             quota = None if job.runs is None else -(-job.runs // max(1, job.workers))
-            self._workers.append(_Worker(index=index, supervisor=supervisor, quota=quota))
+            self._workers.append(_Worker(index=index, folder=folder, supervisor=supervisor, quota=quota))
         if (make := job.options.get("twin")) is not None and callable(make):
             inputs = self._pool.corpus, self._pool.seeds
             self._twin = stack.enter_context(Twin(target, make, inputs, private / "twin"))
@@ -331,6 +333,7 @@ class Search:
         end = worker.supervisor.hear(0)
         if end is None:
             return
+        structure.check_error(worker.folder, self._job.target.mutator or self._job.target.strategy)
         self._journal.write(
             "life",
             worker=worker.index,
@@ -501,6 +504,13 @@ class Search:
     def _note(self, text: str) -> None:
         if text not in self._progress.notes:
             self._progress.notes.append(text)
+
+    def _note_mutator(self) -> None:
+        """What the user's own costs, as one worker felt it."""
+        name = self._job.target.mutator or self._job.target.strategy
+        if name is not None:
+            words = structure.cost(self._workers[0].folder, name)
+            self._note(words or f"mutator {name}: was never asked; the search ended too soon")
 
     def _say_stop(self) -> None:
         progress = self._progress
