@@ -3,12 +3,15 @@
 The user's own seeds, a folder or an archive, are only read. Names are the SHA-1 of the content, as libFuzzer's are.
 """
 
+import os
 import shutil
+import time
 from pathlib import Path
 
 from firedamp.errors import UsageError
 from firedamp.exchange import contents, digest
 
+NUDGE_NS = 1_100_000_000  # a later second for certain
 # Tried in turn when libFuzzer's own first input for an empty corpus (one newline) kills the target.
 STARTERS = (b"0", b"A" * 8, bytes(8))
 
@@ -22,6 +25,7 @@ class Pool:
         self.seeds = private / "seeds"
         self._max_len = max_len
         self._starters = iter(STARTERS)
+        self._nudged_ns = 0
         self.corpus.mkdir(parents=True, exist_ok=True)
         self.seeds.mkdir(parents=True, exist_ok=True)
         self.settle()
@@ -47,6 +51,18 @@ class Pool:
         if starter is not None:
             self._add(starter)
         return starter is not None
+
+    def nudge(self) -> None:
+        """Have every worker read what the others have written, within seconds.
+
+        libFuzzer lists the folder again when the folder's time is later than at its last look, in whole seconds
+        (ListFilesInDirRecursive of FuzzerIOPosix.cpp): what came in the same second, after the look, would wait for
+        the next find.
+        """
+        changed_ns = self.corpus.stat().st_mtime_ns
+        if changed_ns != self._nudged_ns and time.time_ns() - changed_ns > NUDGE_NS:
+            os.utime(self.corpus)
+            self._nudged_ns = self.corpus.stat().st_mtime_ns
 
     def settle(self) -> None:
         """Give every file of the corpus the name of its content: a killed process may have left half of one."""

@@ -38,6 +38,7 @@ from fuzz.twin import Twin
 
 TICK_S = 0.2  # how often counters are read and `stopping` is asked
 REPLACED = 5  # times that one child may be killed from outside
+SLOW_LEAST_S, SLOW_SHARE = 1.0, 0.5  # of the time-out: slow, where it is no time-out yet
 STUCK_S = 10.0  # beyond libFuzzer's own time-out: the target holds off or replaced SIGALRM
 BARREN_LIVES = 5  # in a row that ended outside the target or on the empty input: going on would only loop
 TIMED_OUT, OUT_OF_MEMORY = 70, 71  # libFuzzer's exit statuses (FuzzerOptions.h)
@@ -314,6 +315,7 @@ class Search:
         progress.edges = self._edges
         progress.survived = sum(worker.supervisor.events.survived for worker in self._workers)
         progress.corpus = len(self._pool)
+        self._pool.nudge()
         if (progress.edges, progress.corpus) > before:
             progress.news_s = progress.active_s
 
@@ -323,9 +325,24 @@ class Search:
         reading = worker.supervisor.monitor.read()
         if reading.executions != worker.executions or not reading.inside:
             worker.executions, worker.advanced_at = reading.executions, now
+        elif not worker.supervisor.status.initialised and now - worker.advanced_at > self._slow_s():
+            self._set_slow_aside(worker, reading.input)
         elif now - worker.advanced_at > 2 * self._command_line.timeout_s + STUCK_S:
             worker.cause = "stuck"
             worker.advanced_at = now
+            worker.supervisor.kill()
+
+    def _slow_s(self) -> float:
+        """Longer than that, and an input of the corpus would hold up every life from its start on."""
+        return max(SLOW_LEAST_S, SLOW_SHARE * self._command_line.timeout_s)
+
+    def _set_slow_aside(self, worker: _Worker, data: bytes) -> None:
+        """Once: a life that is killed for it begins without it. What is in no folder can only be waited for."""
+        worker.advanced_at = time.monotonic()
+        if self._pool.set_aside(data):
+            self._note(f"inputs that take longer than {self._slow_s():g} s were moved to {self._pool.quarantine}")
+            self._journal.write("slow", size=len(data), seconds=self._slow_s())
+            worker.stopped = True
             worker.supervisor.kill()
 
     def _ended(self, worker: _Worker) -> Iterator[Attempt]:

@@ -11,10 +11,12 @@ import fuzz
 from firedamp.build import build
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError
+from firedamp.exchange import digest
 from firedamp.outcome import Exited, Killed, TimedOut
 from firedamp.target import Build, Limits, Profile, Target, TargetKind
 from fuzz.pending import Pending
 from fuzz.recurrence import EAGER
+from fuzz.search import Search
 
 pytestmark = [pytest.mark.needs("clang"), pytest.mark.needs("ptrace")]
 
@@ -134,6 +136,54 @@ def test_a_seed_that_kills_at_once_is_set_aside_and_fuzzing_goes_on(make: Make, 
     kept = tmp_path / "results" / "t" / "quarantine"
     assert b"!bad" in {path.read_bytes() for path in kept.iterdir()}
     assert any(str(kept) in note for note in progress.notes)
+
+
+def test_a_slow_seed_is_set_aside_and_said(make: Make, tmp_path: Path) -> None:
+    made = make("if (text[0] == '!') sleep(3); if (text[0] == '?') puts(text);", seeds="seeds", limits=Limits(wall_s=4))
+    seeds = made.target.root / "seeds"
+    seeds.mkdir()
+    (seeds / "slow").write_bytes(b"!slow")
+    (seeds / "good").write_bytes(b"?good")
+    attempts, progress = search(made, tmp_path, time_s=8, runs=2_000, enough=None)
+    assert attempts == []
+    assert {path.read_bytes() for path in (tmp_path / "results" / "t" / "quarantine").iterdir()} == {b"!slow"}
+    assert any("longer than 2 s" in note for note in progress.notes)
+    assert sorted(path.name for path in seeds.iterdir()) == ["good", "slow"]
+
+
+def test_workers_read_what_others_have_found(make: Make, tmp_path: Path) -> None:
+    """An input that no mutation makes is laid into the corpus while both are at work: both are to reach its edge."""
+    digits = "unsigned sum = 7; for (size_t i = 0; i < size; i++) sum = sum * 31 + data[i]; sum *= 2654435761u;"
+    made = make(digits + " if (sum == WANTED) puts(text);", cflags=(f"-DWANTED={hashed(b'found by another')}u",))
+    progress, started, laid = Progress(), time.monotonic(), 0.0
+    reached: list[int] = []
+
+    def stopping() -> bool:
+        nonlocal laid
+        corpus = tmp_path / "results" / "t" / "corpus"
+        edges = [worker.supervisor.follow().edges for worker in search._workers]
+        if not laid and time.monotonic() - started > 1.5 and min(edges) > 0:
+            reached.extend(edges)
+            (corpus / digest(b"found by another")).write_bytes(b"found by another")
+            laid = time.monotonic()
+        return bool(laid) and (all(now > then for now, then in zip(edges, reached, strict=True)) or stalled())
+
+    def stalled() -> bool:
+        return time.monotonic() - laid > 15
+
+    job = Job(
+        target=made.target, build=made, results=tmp_path / "results", time_s=40, seed=1, workers=2, stopping=stopping
+    )
+    with Search(job, progress) as search:
+        assert list(search.attempts()) == []
+        assert laid and not stalled()
+
+
+def hashed(data: bytes) -> int:
+    total = 7
+    for byte in data:
+        total = (total * 31 + byte) % 2**32
+    return total * 2654435761 % 2**32
 
 
 def test_death_on_the_empty_input_is_reported_and_does_not_loop(make: Make, tmp_path: Path) -> None:
