@@ -115,6 +115,7 @@ def _kit(
     def objects(names: Iterable[str], extra: tuple[str, ...] = ()) -> tuple[str, ...]:
         return tuple(_object(compiler, name, folder, extra) for name in dict.fromkeys(names))
 
+    counting = ("reached.c",) if profile is Profile.COVERAGE else ()
     guards = tuple(map(Path, objects(profiles.guard_sources(profile, ()))))
     weak = objects(hardened, ("-fvisibility=default",))
     return Kit(
@@ -129,8 +130,8 @@ def _kit(
             "PROGRAM": objects((*program, *hardened, *alone)),
             "HARNESS": objects(replay),
             "TARGET": objects(target),
-            "LIBRARY": (*objects((*program, *alone), SHARED), *weak),
-            "FUZZED_LIBRARY": (*objects((*counters, *alone), SHARED), *weak),
+            "LIBRARY": (*objects((*program, *alone, *counting), SHARED), *weak),
+            "FUZZED_LIBRARY": (*objects((*counters, *alone, *counting), SHARED), *weak),
         },
         guards=(str(archive(compiler, guards, folder / "guards.a")),) if guards else (),
         kind=kind.value,

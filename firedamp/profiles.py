@@ -53,6 +53,9 @@ def compile_flags(compiler: Compiler, profile: Profile, kind: TargetKind, tools:
         "-U_FORTIFY_SOURCE",
     )
     match profile:
+        case Profile.COVERAGE:  # each line's own code, in its place: nothing is optimised
+            guards = ("-fno-stack-protector", "-U_FORTIFY_SOURCE")
+            return ("-g", "-O0", position, *guards, *_quiet(compiler), *_reached(compiler, tools))
         case Profile.PLAIN:
             return (*shared, "-fno-stack-protector", *_quiet(compiler))
         case Profile.ASAN:
@@ -75,6 +78,8 @@ def link_flags(compiler: Compiler, profile: Profile) -> tuple[str, ...]:
     """Of an executable."""
     if profile is Profile.ASAN:
         return ("-pie", *_sanitize())
+    if profile is Profile.COVERAGE:  # reached.c comes out of an archive, and gcc's code does not call for it
+        return ("-pie", "-Wl,-u,firedamp_last_page", *_quiet(compiler))
     return ("-pie", "-Wl,-z,relro", "-Wl,-z,now", *_quiet(compiler))
 
 
@@ -88,6 +93,8 @@ def guard_sources(profile: Profile, ldflags: tuple[str, ...]) -> tuple[str, ...]
 
     A static program has no second definition to which ours could pass a call on.
     """
+    if profile is Profile.COVERAGE:
+        return ("reached.c",)
     static = any(flag in {"-static", "-static-pie"} for flag in ldflags)
     return ("format.c", "format_calls.c") if profile is Profile.HARDENED and not static else ()
 
@@ -135,6 +142,13 @@ def _coverage(compiler: Compiler, kind: TargetKind, tools: Path) -> tuple[str, .
             # All of libFuzzer's own coverage, and code that is optimised for it (branches are not folded together); its
             # stack-depth hook alone would need the sanitizer's runtime.
             return (*calls, "-fsanitize=fuzzer-no-link", "-fno-sanitize-coverage=stack-depth")
+
+
+def _reached(compiler: Compiler, tools: Path) -> tuple[str, ...]:
+    """A flag for each block, those whose flag follows from another's included."""
+    if compiler.name == "gcc":
+        return ("-fsanitize-coverage=trace-pc", f"-B{tools}/reached/")
+    return ("-fsanitize-coverage=edge,no-prune,inline-bool-flag,pc-table",)
 
 
 def _sanitize() -> tuple[str, ...]:

@@ -27,6 +27,7 @@ FORMAT_CHECK = "firedamp_check_format"
 CANARY = frozenset({"__stack_chk_fail", "__stack_chk_fail_local"})
 SANITIZERS = {"__asan_init": "address", "__msan_init": "memory", "__tsan_init": "thread", "__ubsan_handle": "undefined"}
 
+COUNTED = frozenset({"__sancov_cntrs", "__sancov_bools", "__sancov_guards"})
 TRACE_PC = "__sanitizer_cov_trace_pc"
 _CALL = struct.Struct("<xi")  # e8 rel32
 
@@ -67,7 +68,7 @@ def prove(path: Path, objects: tuple[Path, ...] = ()) -> Proof:
         unfortified=tuple(sorted(called & FORTIFIED)),
         # it comes out of an archive, so without objects its being there says that something called for it
         formats=FORMAT_CHECK in linked.every and (not objects or not called.isdisjoint(PRINTED)),
-        coverage=counted or not sections.isdisjoint({"__sancov_cntrs", "__sancov_guards"}) or TRACE_PC in called,
+        coverage=counted or not sections.isdisjoint(COUNTED) or TRACE_PC in called,
         sanitizers=_sanitizers(linked.every),
         pie=pie,
         relro=relro,

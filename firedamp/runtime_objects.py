@@ -9,6 +9,12 @@ from firedamp.build_refusal import first_errors
 from firedamp.errors import ToolMissing
 from firedamp.toolchain import Compiler
 
+# `incb counter(%rip)` of edges.sed as `movb $1, flag(%rip)`, in the section that clang has for its flags.
+FLAGGING = (
+    ("0xfe, 0x05", "0xc6, 0x05"),
+    ("901b - . - 4", "901b - . - 5\\\n\t.byte 1"),
+    ("__sancov_cntrs", "__sancov_bools"),
+)
 RUNTIME = Path(__file__).parent / "runtime"
 
 
@@ -62,13 +68,21 @@ def archive(compiler: Compiler, objects: tuple[Path, ...], output: Path) -> Path
 
 
 def tools(cache: Path) -> Path:
-    """gcc looks for its assembler here. Copied, since an installed package may lose the executable bit."""
+    """gcc looks for its assembler here; in `reached` for the one that writes flags in place of counters.
+
+    Copied, since an installed package may lose the executable bit.
+    """
     folder = cache / "tools" / runtime_digest()[:12]
-    if not (folder / "as").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, mode in (("edges.sed", 0o644), ("as", 0o755)):
-            draft = scratch(folder / name)
-            draft.write_bytes((RUNTIME / name).read_bytes())
-            draft.chmod(mode)
-            draft.replace(folder / name)
+    if not (folder / "reached" / "as").exists():
+        counters = (RUNTIME / "edges.sed").read_text()
+        flags = counters
+        for counting, flagging in FLAGGING:
+            flags = flags.replace(counting, flagging)
+        for place, script in ((folder, counters), (folder / "reached", flags)):
+            place.mkdir(parents=True, exist_ok=True)
+            for name, text, mode in (("edges.sed", script, 0o644), ("as", (RUNTIME / "as").read_text(), 0o755)):
+                draft = scratch(place / name)
+                draft.write_text(text)
+                draft.chmod(mode)
+                draft.replace(place / name)
     return folder

@@ -25,6 +25,7 @@ class InputMode(StrEnum):
 class Profile(StrEnum):
     HARDENED = "hardened"  # stack protector, FORTIFY, coverage
     ASAN = "asan"  # AddressSanitizer and UBSan; FORTIFY is void under it, hence a build of its own
+    COVERAGE = "coverage"  # counts which code is reached, and has no guards; for reports alone
     PLAIN = "plain"  # what a distribution without hardening would ship
 
 

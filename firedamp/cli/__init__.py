@@ -34,6 +34,7 @@ COMMANDS = {
     "policy": "Check a policy, print it, translate strace's expressions.",
     "sweep": "Make each system call of a command fail, at each site, with each plausible errno.",
     "journal": "Tell what happened in the fuzz runs of a target.",
+    "coverage": "Show which lines and functions of the source the corpus reaches.",
     "oss-fuzz": "Build a project of OSS-Fuzz by its own build.sh; its fuzzers become targets.",
     "corpus": "Bring corpora in and out, and make them smaller.",
     "replay": "See a finding again, in fresh processes.",

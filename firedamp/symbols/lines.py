@@ -31,6 +31,16 @@ class Lines:
         except Exception:
             return None
 
+    def rows(self) -> Iterator[Row]:
+        """The whole table, unit by unit; nothing where there is no debug information that makes sense."""
+        try:
+            units = tuple(self._dwarf.iter_CUs()) if self._dwarf is not None else ()
+            tables = [self._table(unit)[1] for unit in units]
+        except Exception:  # as in `find`
+            return
+        for table in tables:
+            yield from table
+
     def buffers(self, address: int) -> tuple[Buffer, ...]:
         """Arrays and structures on the stack of the function at `address`."""
         try:
