@@ -68,8 +68,10 @@ def _judge(
 ) -> Smash:
     last = slot + changed
     stretch = _stretch(scene, last, data)
-    place, proved = _overrun(places, slot, stretch)
-    smash = Smash(found=found.hex(), changed_bytes=changed, proved=proved)
+    below = tuple(place for place in places if place[1] + place[0].size_bytes <= slot)
+    written = _written_through(scene, below, slot, changed, data)
+    place, proved = (written, True) if written is not None else _overrun(below, stretch)
+    smash = Smash(found=found.hex(), changed_bytes=changed, proved=proved, among_several=len(below) > 1)
     if place is not None:
         stop = last if stretch is None else max(last, stretch[1])
         buffer = place[0]
@@ -124,9 +126,22 @@ def _longest(piece: Callable[[int], bytes], data: bytes) -> int:
     return low
 
 
-def _overrun(places: tuple[Place, ...], slot: int, stretch: tuple[int, int] | None) -> tuple[Place | None, bool]:
+def _written_through(scene: StackScene, below: tuple[Place, ...], slot: int, changed: int, data: bytes) -> Place | None:
+    """The lowest buffer that is full of the input's bytes in the same step as the canary is, whatever lies between.
+
+    A later write may have laid other bytes on a part of the way, but not on both of its ends.
+    """
+    canary = _memory(scene, slot, slot + changed).rstrip(b"\0")  # a string's end is not copied
+    for buffer, start in below:
+        content = _memory(scene, start, start + buffer.size_bytes)
+        at = data.find(content) if canary and len(content) >= LEAST_BYTES else -1
+        if at >= 0 and data.startswith(canary, at + slot - start):
+            return buffer, start
+    return None
+
+
+def _overrun(below: tuple[Place, ...], stretch: tuple[int, int] | None) -> tuple[Place | None, bool]:
     """The lowest buffer that the input's bytes lie in, which is proved; else the one next to the canary."""
-    below = [place for place in places if place[1] + place[0].size_bytes <= slot]
     for place in below:
         inside = 0 if stretch is None else place[1] + place[0].size_bytes - max(stretch[0], place[1])
         if inside >= min(LEAST_BYTES, place[0].size_bytes):

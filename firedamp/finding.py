@@ -6,6 +6,14 @@ from enum import StrEnum
 
 from firedamp.outcome import Frame, Reach, Smash
 
+OUT_OF_BOUNDS = frozenset(
+    {
+        *("ubsan-bounds", "ubsan-object-size", "ubsan-pointer-overflow", "asan-heap-buffer-overflow"),
+        *("asan-stack-buffer-overflow", "asan-stack-buffer-underflow", "asan-dynamic-stack-buffer-overflow"),
+        *("asan-global-buffer-overflow", "asan-container-overflow"),
+    }
+)
+
 
 class Severity(StrEnum):
     CRITICAL = "critical"
@@ -61,11 +69,22 @@ class Detection:
     because: str = ""  # what makes it that effect
 
     def signature(self, target: str) -> str:
-        return "\n".join((target, self.kind, *self.place))
+        return "\n".join((target, family(self.kind), *self.place))
 
     def identity(self, target: str) -> str:
         """Twelve hexadecimal digits: equal across runs and machines."""
         return hashlib.sha256(self.signature(target).encode("utf-8", "surrogateescape")).hexdigest()[:12]
+
+
+def family(kind: str) -> str:
+    """The part of a kind that belongs to the bug.
+
+    What a wild pointer does - read, write, jump, hit the null page - is the input's choice. Which of two sanitizers
+    sees an access out of bounds first, and in whose memory it lands, is the compiler's.
+    """
+    if kind in OUT_OF_BOUNDS:
+        return "out-of-bounds"
+    return "segv" if kind.startswith("segv-") else kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

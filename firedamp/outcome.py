@@ -21,6 +21,8 @@ class Frame:
     file: str | None = None
     line: int | None = None
     own: bool = False
+    within: str | None = None  # the function of the source, which may be inlined into `function`
+    within_line: int | None = None  # where that is declared; both known only near the top of a program's own stack
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,7 @@ class Smash:
     buffer: str | None = None  # the array that was overrun
     buffer_bytes: int | None = None
     overrun_bytes: int | None = None  # at least so far past its end
+    among_several: bool = False  # other buffers lie below the canary, too
     proved: bool = False  # the bytes in it show that `buffer` was overrun; false: it lies next to the canary
     canary_input: tuple[int, int] | None = None  # the bytes of the input that lie on the canary
     return_input: tuple[int, int] | None = None  # ... and on the return address of the function
@@ -132,6 +135,7 @@ class Fatal:
     format_misuse: FormatMisuse | None = None
     handled: bool = False  # the program had a handler for it
     stack_exhausted: bool = False
+    stack_overrun: bool = False  # a write that ran off the upper end of the stack
     stack: tuple[Frame, ...] = ()  # innermost first
     scene: StackScene | None = None  # only between the tracer and the bench, which reads `smash` from it
     smash: Smash | None = None
@@ -263,6 +267,7 @@ class Outcome:
     uncaught_stack: tuple[Frame, ...] = ()
     sanitizer_report: str = ""  # from the sanitizer's own log file, never from stderr
     sanitizer_stack: tuple[Frame, ...] = ()  # of the bad access in that report
+    sanitizer_freed: tuple[Frame, ...] = ()  # of the call that had freed what was used
     scene: Scene = field(default_factory=Scene)
     aftermath: Aftermath | None = None  # None: nobody looked
     # Of files of before, by name: where the clean run empties, removes or renames them; what it only appends to

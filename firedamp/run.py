@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, closing, suppress
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from signal import SIGKILL
 from types import TracebackType
@@ -38,6 +38,7 @@ STILL_RUNNING = 124  # the status that timeout(1) gives to a command that it had
 START_FILES = frozenset({"_start", "_init", "_fini", "__do_global_dtors_aux", "frame_dummy"})  # of crt1.o and crti.o
 CANARY_CHECK = "__stack_chk_fail"
 LEAST_ADDRESS_BYTES = 5  # fewer are found in an input by chance, and address little
+PLACED_FRAMES = 4  # own frames that a signature may look at: the failing one, and who called it
 HARNESS_ENTRY = "LLVMFuzzerTestOneInput"
 RUNTIME_FILE = re.compile(r"(.*/)?firedamp/runtime/\w+\.c")  # as build.py names it in the debug information
 # glibc's own wrappers, as clang keeps them where they take variable arguments (misc/sys/cdefs.h, __fortify_clang_*).
@@ -91,10 +92,22 @@ def _resolve_stack(stack: tuple[Frame, ...], versions: object, *, sanitized: boo
     frames = tuple(_out_of_headers(frame) for frame in symbols.resolve(stack))
     frames = (*frames[:1], *(_at_its_check(below, above) for above, below in pairwise(frames)))
     entry = next((index for index, frame in enumerate(frames) if frame.function == HARNESS_ENTRY), len(frames))
-    return tuple(
+    owned = tuple(
         replace(frame, own=False) if index > entry or _is_runtime(frame, sanitized=sanitized) else frame
         for index, frame in enumerate(frames)
     )
+    placed = tuple(islice((index for index, frame in enumerate(owned) if frame.own), PLACED_FRAMES))
+    return tuple(_within(frame) if index in placed else frame for index, frame in enumerate(owned))
+
+
+def _resolve_report(stack: tuple[Frame, ...]) -> tuple[Frame, ...]:
+    return resolve_stack(tuple(replace(frame, own=is_own(frame.module)) for frame in stack), sanitized=True)
+
+
+def _within(frame: Frame) -> Frame:
+    """With the user's function round it: a fortified wrapper, inlined from glibc's headers, is none."""
+    scope = next((each for each in symbols.scopes(frame) if not SYSTEM_HEADER.match(each.file)), None)
+    return frame if scope is None else replace(frame, within=scope.name, within_line=scope.line)
 
 
 def _out_of_headers(frame: Frame) -> Frame:
@@ -319,8 +332,12 @@ class Bench:
 
     def _with_report(self, outcome: Outcome) -> Outcome:
         if report := sanitizers.read_report(self.room.tmp):
-            stack = tuple(replace(frame, own=is_own(frame.module)) for frame in sanitizers.report_stack(report))
-            return replace(outcome, sanitizer_report=report, sanitizer_stack=resolve_stack(stack, sanitized=True))
+            return replace(
+                outcome,
+                sanitizer_report=report,
+                sanitizer_stack=_resolve_report(sanitizers.report_stack(report)),
+                sanitizer_freed=_resolve_report(sanitizers.freed_stack(report)),
+            )
         if said := sanitizers.read_handler(outcome):
             return replace(outcome, sanitizer_report=said[0], sanitizer_stack=said[1])
         return outcome

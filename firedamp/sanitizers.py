@@ -15,6 +15,7 @@ LOG_LIMIT_BYTES = 256 * 1024  # a report has some 10 KiB
 FRAME = re.compile(r"^ *#\d+ 0x[0-9a-f]+ .*?\((/[^()]*|\[vdso\])\+0x([0-9a-f]+)\)", re.MULTILINE)
 HANDLER = "__ubsan_handle_"
 SENTENCE = re.compile(rb"^.*: runtime error: .*$", re.MULTILINE)
+FREED = re.compile(r"^freed by thread .*$", re.MULTILINE)  # asan_descriptions.cpp of compiler-rt
 STACK_END = re.compile(r"\n\s*\n")
 
 
@@ -59,8 +60,14 @@ def report_stack(report: str) -> tuple[Frame, ...]:
     return tuple(_frames(report))
 
 
-def _frames(report: str) -> Iterator[Frame]:
-    first = FRAME.search(report)
+def freed_stack(report: str) -> tuple[Frame, ...]:
+    """Where the memory of a bad access had been freed; empty where the report does not say."""
+    freed = FREED.search(report)
+    return () if freed is None else tuple(_frames(report, freed.end()))
+
+
+def _frames(report: str, begin: int = 0) -> Iterator[Frame]:
+    first = FRAME.search(report, begin)
     if first is None:
         return
     end = STACK_END.search(report, first.start())

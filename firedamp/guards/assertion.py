@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from firedamp.finding import Detection, Severity
 from firedamp.guards.fatal import decisive_fatal, detect
 from firedamp.guards.guard import Armed, Guard
-from firedamp.guards.place import caller_of, label, place, runtime_names
+from firedamp.guards.place import caller_of, crash_place, label, runtime_names
 from firedamp.outcome import Fatal, Frame, Outcome
 
 CHECKS = frozenset({"__assert_fail", "__assert_fail_base", "__assert_perror_fail", "__assert"})
@@ -53,7 +53,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
         severity=Severity.MEDIUM,
         message=f"assertion in {function}(){line} failed{says}",
         frame=frame,
-        at=_place(fatal, frame),
+        at=_place(fatal, frame, assertion),
     )
 
 
@@ -72,8 +72,16 @@ def _located(frame: Frame | None, assertion: Assertion | None) -> Frame | None:
     )
 
 
-def _place(fatal: Fatal, frame: Frame | None) -> tuple[str, ...]:
-    return place(fatal.stack) or ((label(frame),) if frame is not None else ())
+def _bare(signature: str) -> str:
+    """clang writes the whole declaration: `int *find(const char *)`."""
+    return signature.split("(")[0].split()[-1].lstrip("*") if signature.split("(")[0].strip() else signature
+
+
+def _place(fatal: Fatal, frame: Frame | None, assertion: Assertion | None) -> tuple[str, ...]:
+    """The sentence is as the source has it, where compilers inline the check or fold several into one."""
+    if assertion is not None and assertion.function is not None:
+        return (f"{_bare(assertion.function)}: {assertion.text}",)
+    return crash_place(fatal.stack) or ((label(frame),) if frame is not None else ())
 
 
 GUARD = Guard(name="assertion", needs=frozenset({Armed.SIGNALS}), judge=judge)

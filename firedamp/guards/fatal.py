@@ -3,7 +3,7 @@
 from signal import Signals
 
 from firedamp.finding import Detection, Severity
-from firedamp.guards.place import innermost_own, place
+from firedamp.guards.place import crash_place, innermost_own
 from firedamp.outcome import Exited, Fatal, Frame, Killed, Outcome
 from firedamp.sanitizers import EXIT_STATUS
 
@@ -74,7 +74,7 @@ def detect(
             kind=kind,
             cwe=cwe,
             severity=severity,
-            place=place(fatal.stack) if at is None else at,
+            place=crash_place(fatal.stack) if at is None else at,
             frame=innermost_own(fatal.stack) if frame is None else frame,
             message=message,
             evidence=describe(fatal),

@@ -4,9 +4,9 @@ import re
 
 from firedamp.finding import Detection, Severity
 from firedamp.guards.assertion import parse_assertion
-from firedamp.guards.fatal import decisive_fatal, detect
+from firedamp.guards.fatal import HARDWARE, decisive_fatal, detect, raised_by_hardware
 from firedamp.guards.guard import Armed, Guard
-from firedamp.guards.place import innermost_own, where
+from firedamp.guards.place import function_name, innermost_own, runtime_names, where
 from firedamp.outcome import Fatal, Outcome
 
 # malloc/malloc.c and malloc/arena.c of glibc: every string given to malloc_printerr
@@ -17,6 +17,10 @@ MESSAGE = re.compile(
     r"|break adjusted to free malloc space|freesize < size"
 )
 ALLOCATOR_FILES = frozenset({"malloc.c", "arena.c", "hooks.c"})
+# What the program calls, as libc exports it: names that are there without debug symbols.
+ALLOCATOR = frozenset(
+    {"malloc", "free", "cfree", "calloc", "realloc", "memalign", "aligned_alloc", "posix_memalign", "valloc", "pvalloc"}
+)
 DOUBLE_FREE = re.compile(r"double free")
 NOT_FROM_MALLOC = re.compile(r"(free|realloc|munmap_chunk|mremap_chunk)\(\): invalid (old )?pointer")
 
@@ -29,18 +33,27 @@ def heap_complaint(fatal: Fatal) -> str | None:
     return message if assertion is not None and assertion.file in ALLOCATOR_FILES else None
 
 
+def dies_in_allocator(fatal: Fatal) -> bool:
+    """The allocator itself fell over what the program had done to its blocks; by what the program called."""
+    called = runtime_names(fatal.stack)[-1:]
+    return fatal.signal in HARDWARE and raised_by_hardware(fatal) and not ALLOCATOR.isdisjoint(called)
+
+
 def judge(outcome: Outcome) -> tuple[Detection, ...]:
     fatal = decisive_fatal(outcome)
     complaint = heap_complaint(fatal) if fatal is not None else None
-    if fatal is None or complaint is None:
+    if fatal is None or (complaint is None and not dies_in_allocator(fatal)):
         return ()
+    noticed = innermost_own(fatal.stack)
+    complaint = complaint or f"{fatal.signal.name} inside {runtime_names(fatal.stack)[-1]}"
     return detect(
         fatal,
         guard=GUARD.name,
         kind="heap-corruption",
         cwe=_cwe(complaint),
         severity=Severity.CRITICAL,
-        message=f"malloc noticed in {where(innermost_own(fatal.stack))}: {complaint}",
+        message=f"malloc noticed in {where(noticed)}: {complaint}",
+        at=(function_name(noticed),) if noticed is not None else (),  # which of its calls notices is chance
     )
 
 

@@ -29,6 +29,26 @@ def label(frame: Frame) -> str:
     return f"{function_name(frame)}+0x{frame.function_offset:x}"
 
 
+def spot(frame: Frame) -> str:
+    """`copy:+4`: lines from the function's own beginning. The same in each compiler's build, and after edits elsewhere.
+
+    Without debug information `copy+0x2c`, which is the same for one build only.
+    """
+    if frame.within is None or frame.within_line is None or frame.line is None:
+        return label(frame)
+    return f"{frame.within}:{frame.line - frame.within_line:+}"
+
+
+def crash_place(stack: Iterable[Frame]) -> tuple[str, ...]:
+    """Where a check failed or the processor refused: who called that function is a way to the bug, and not the bug."""
+    return tuple(spot(frame) for frame in own_frames(stack)[:1])
+
+
+def decision_place(stack: Iterable[Frame]) -> tuple[str, ...]:
+    """Where a program ended itself. Who carries it out, as a `die()` does, says nothing: its caller decided."""
+    return tuple(spot(frame) for frame in own_frames(stack)[:OWN_FRAMES])
+
+
 def own_frames(stack: Iterable[Frame]) -> tuple[Frame, ...]:
     """The program's own calls, innermost first; a function that calls itself counts once, at its innermost call."""
     own = (frame for frame in stack if frame.own)

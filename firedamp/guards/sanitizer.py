@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from firedamp.finding import Detection, Severity
 from firedamp.guards.fatal import sanitizer_ended
 from firedamp.guards.guard import Armed, Guard
-from firedamp.guards.place import innermost_own, place, where
+from firedamp.guards.place import crash_place, function_name, innermost_own, where
 from firedamp.outcome import Outcome
 
 ADDRESS = re.compile(r"==\d+==\s*ERROR: AddressSanitizer: (?P<rest>.+)")
@@ -104,13 +104,21 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
             kind=verdict.kind,
             cwe=verdict.cwe,
             severity=verdict.severity,
-            place=place(outcome.sanitizer_stack),
+            place=_place(outcome),
             frame=frame,
             message=f"{verdict.says} in {where(frame)}",
             evidence=lines[:REPORT_LINES],
             stack=outcome.sanitizer_stack,
         ),
     )
+
+
+def _place(outcome: Outcome) -> tuple[str, ...]:
+    """Of memory used after it was freed: the function that used it, at whatever line, and where it was freed."""
+    used = innermost_own(outcome.sanitizer_stack)
+    if used is None or not outcome.sanitizer_freed:
+        return crash_place(outcome.sanitizer_stack)
+    return (used.within or function_name(used), *crash_place(outcome.sanitizer_freed))
 
 
 def read_verdict(report: str) -> Verdict | None:

@@ -26,8 +26,24 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
         severity=Severity.MEDIUM,
         message=f"{says} used up the stack",
         frame=next((frame for frame in fatal.stack if frame.own and function_name(frame) in cycle), innermost),
-        at=cycle or ((function_name(innermost),) if innermost is not None else ()),
+        at=_place(cycle, fatal),
     )
+
+
+def _place(cycle: tuple[str, ...], fatal: Fatal) -> tuple[str, ...]:
+    """The function of the cycle with the most calls on the stack: a limit in it repairs every cycle through it."""
+    if cycle:
+        turns = _whole_turns([function_name(frame) for frame in fatal.stack[:DEEPEST] if frame.own], cycle)
+        return (min(cycle, key=lambda name: (-turns[name], name)),)
+    innermost = innermost_own(fatal.stack)
+    return (function_name(innermost),) if innermost is not None else ()
+
+
+def _whole_turns(names: list[str], cycle: tuple[str, ...]) -> Counter[str]:
+    """Without the part of a turn that the stack happened to end in."""
+    inside = [name for name in names if name in cycle]
+    last = len(inside) - 1 - inside[::-1].index(inside[0])
+    return Counter(inside[:last])
 
 
 def recursion(fatal: Fatal) -> tuple[str, ...]:

@@ -7,18 +7,22 @@ from firedamp.finding import Detection, Severity
 from firedamp.guards.fatal import decisive_fatal, detect
 from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.place import caller_of, function_name, runtime_names, where
-from firedamp.outcome import SMASHED, Fatal, Outcome, Smash
+from firedamp.outcome import SMASHED, Fatal, Frame, Outcome, Smash
 
 CHECKS = frozenset({"__stack_chk_fail", "__stack_chk_fail_local"})
 CALLERS = CHECKS | {"__fortify_fail", "__libc_fatal"}
+BEYOND = "the write did not end before the stack did: no canary was looked at"
 UNKNOWN = "how far the write went is not known: the canary's place in the frame could not be read"
 
 
 def is_stack_smash(fatal: Fatal) -> bool:
-    """libc says so in __abort_msg, or the check itself is running (a static binary, musl, a hidden check of ours)."""
+    """libc says so in __abort_msg, or the check itself is running (a static binary, musl, a hidden check of ours).
+
+    Or the write did not end before the stack did, and so the function never came to its check.
+    """
     if fatal.abort_message:
         return fatal.signal is Signals.SIGABRT and fatal.abort_message.startswith(SMASHED)
-    return not CHECKS.isdisjoint(runtime_names(fatal.stack))
+    return fatal.stack_overrun or not CHECKS.isdisjoint(runtime_names(fatal.stack))
 
 
 def judge(outcome: Outcome) -> tuple[Detection, ...]:
@@ -33,12 +37,26 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
         kind="stack-smash",
         cwe=121,
         severity=Severity.CRITICAL,
-        message=f"canary of {where(smashed)} smashed" + ("" if smash is None else brief(smash)),
+        message=_message(fatal, smashed),
         frame=smashed,
-        at=(function_name(smashed),) if smashed is not None else (),  # what lies above is overwritten
+        at=_place(smashed, smash),
     )
-    evidence = describe_smash(smash) if smash is not None else (UNKNOWN,)
+    evidence = (BEYOND,) if fatal.stack_overrun else describe_smash(smash) if smash is not None else (UNKNOWN,)
     return tuple(replace(each, evidence=(*each.evidence, *evidence), smash=smash) for each in said)
+
+
+def _message(fatal: Fatal, smashed: Frame | None) -> str:
+    if fatal.stack_overrun:
+        return f"{where(smashed)} wrote over the whole stack above it, and on behind its end"
+    return f"canary of {where(smashed)} smashed" + ("" if fatal.smash is None else brief(fatal.smash))
+
+
+def _place(smashed: Frame | None, smash: Smash | None) -> tuple[str, ...]:
+    """What lies above in the stack is overwritten. Where the function has several buffers, which of them ran over."""
+    if smashed is None:
+        return ()
+    named = smash is not None and smash.proved and smash.among_several
+    return (function_name(smashed), *((smash.buffer or "",) if smash is not None and named else ()))
 
 
 def brief(smash: Smash) -> str:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from firedamp.outcome import Frame
 from firedamp.symbols.module import Module
+from firedamp.symbols.scopes import Scope
 from firedamp.symbols.variables import Buffer
 from firedamp.unwind.site import is_own
 
 MODULE_LIMIT = 64  # files whose names are kept
 FRAME_LIMIT = 16384
 
-__all__ = ["Buffer", "buffers", "resolve", "resolve_frame"]
+__all__ = ["Buffer", "Scope", "buffers", "resolve", "resolve_frame", "scopes"]
 
 
 def resolve(frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
@@ -43,11 +44,22 @@ def resolve_frame(frame: Frame) -> Frame:
 
 def buffers(frame: Frame) -> tuple[Buffer, ...]:
     """Arrays and structures on the stack of the frame's function; none without debug information."""
+    module = _module_of(frame)
+    return module.buffers(frame.offset) if module is not None else ()
+
+
+def scopes(frame: Frame) -> tuple[Scope, ...]:
+    """The functions of the source round the frame's address, inlined ones first; none without debug information."""
+    module = _module_of(frame)
+    return module.scopes(frame.offset) if module is not None else ()
+
+
+def _module_of(frame: Frame) -> Module | None:
     try:
         status = Path(frame.module).stat()
     except (OSError, ValueError):
-        return ()
-    return _module(frame.module, status.st_mtime_ns, status.st_size).buffers(frame.offset)
+        return None
+    return _module(frame.module, status.st_mtime_ns, status.st_size)
 
 
 @lru_cache(maxsize=FRAME_LIMIT)

@@ -7,7 +7,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from firedamp.symbols import scopes
 from firedamp.symbols.line_program import Parameters, run
+from firedamp.symbols.scopes import Scope, Span
 from firedamp.symbols.variables import Buffer, buffers
 
 Place = tuple[str, int]  # absolute path, line
@@ -23,6 +25,7 @@ class Lines:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._tables: dict[int, tuple[list[int], list[Row]]] = {}
+        self._spans: dict[int, list[Span]] = {}
 
     def find(self, address: int) -> Place | None:
         # pyelftools answers bad bytes with a dozen kinds of exceptions, AttributeError and AssertionError among them
@@ -47,6 +50,21 @@ class Lines:
             return next((found for unit in self._units(address) if (found := buffers(unit, address))), ())
         except Exception:  # as in `find`
             return ()
+
+    def scopes(self, address: int) -> tuple[Scope, ...]:
+        """The functions of the source round `address`, inlined ones first."""
+        try:
+            return next((found for unit in self._units(address) if (found := self._scopes(unit, address))), ())
+        except Exception:  # as in `find`
+            return ()
+
+    def _scopes(self, unit: Any, address: int) -> tuple[Scope, ...]:
+        offset = int(unit.cu_offset)
+        if offset not in self._spans:
+            program = self._dwarf.line_program_for_CU(unit)
+            files = _files(unit, program) if program is not None else {}
+            self._spans[offset] = scopes.spans(unit, files, lambda entry: _ranges_of(entry, unit, self._dwarf))
+        return scopes.around(self._spans[offset], address)
 
     def _find(self, address: int) -> Place | None:
         for unit in self._units(address):
@@ -94,7 +112,7 @@ class Lines:
         # a first entry costs 5 ms, and a libc has 2,000 units
         listed = {entry.info_offset for entry in self._aranges.entries} if self._aranges is not None else set()
         for unit in (unit for unit in self._dwarf.iter_CUs() if unit.cu_offset not in listed):
-            found += [(start, end, unit) for start, end in _ranges_of(unit, self._dwarf)]
+            found += [(start, end, unit) for start, end in _ranges_of(unit.get_top_DIE(), unit, self._dwarf)]
         found.sort(key=lambda item: item[:2])
         return [start for start, _, _ in found], found
 
@@ -111,18 +129,19 @@ class Lines:
         return table
 
 
-def _ranges_of(unit: Any, dwarf: Any) -> Iterator[tuple[int, int]]:
-    """[start, end) of a unit's code, from its first entry; nothing for a unit without code."""
-    attributes = unit.get_top_DIE().attributes
+def _ranges_of(entry: Any, unit: Any, dwarf: Any) -> Iterator[tuple[int, int]]:
+    """[start, end) of the code of a unit's entry (its first one: all of it); nothing where there is no code."""
+    attributes = entry.attributes
+    top = unit.get_top_DIE().attributes
     low = attributes["DW_AT_low_pc"].value if "DW_AT_low_pc" in attributes else 0
     if "DW_AT_ranges" in attributes:
-        base = low
-        for entry in dwarf.range_lists().get_range_list_at_offset(attributes["DW_AT_ranges"].value, unit):
-            if hasattr(entry, "base_address"):
-                base = entry.base_address
+        base = top["DW_AT_low_pc"].value if "DW_AT_low_pc" in top else 0
+        for item in dwarf.range_lists().get_range_list_at_offset(attributes["DW_AT_ranges"].value, unit):
+            if hasattr(item, "base_address"):
+                base = item.base_address
             else:
-                shift = 0 if entry.is_absolute else base
-                yield entry.begin_offset + shift, entry.end_offset + shift
+                shift = 0 if item.is_absolute else base
+                yield item.begin_offset + shift, item.end_offset + shift
     elif "DW_AT_high_pc" in attributes:
         high = attributes["DW_AT_high_pc"]
         # a constant is a length since DWARF 4 (2.17.2)

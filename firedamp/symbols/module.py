@@ -7,6 +7,7 @@ from pathlib import Path
 
 from firedamp.symbols.functions import Function, Functions
 from firedamp.symbols.lines import Lines, Place
+from firedamp.symbols.scopes import Scope
 from firedamp.symbols.variables import Buffer
 from firedamp.unwind.image import Image
 
@@ -32,6 +33,9 @@ class Module:
 
     def buffers(self, address: int) -> tuple[Buffer, ...]:
         return self._lines.buffers(address)
+
+    def scopes(self, address: int) -> tuple[Scope, ...]:
+        return self._lines.scopes(address)
 
     def is_runtime(self, address: int) -> bool:
         """In a static program, which holds its C library: that has no lines where the program's own code has them."""

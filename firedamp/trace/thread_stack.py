@@ -32,6 +32,12 @@ def _mappings(pid: int) -> list[_Mapping]:
     return found
 
 
+def overrun(pid: int, address: int, stack_pointer: int) -> bool:
+    """The fault lies right behind the upper end of the stack in use: who writes upwards without end comes there."""
+    inside = next((m for m in _mappings(pid) if m.start <= stack_pointer < m.end), None)
+    return inside is not None and "w" in inside.rights and inside.end <= address < inside.end + PAGE
+
+
 def exhausted(pid: int, address: int, stack_pointer: int) -> bool:
     """The fault lies near the stack pointer, in the guard below a stack or beyond what a growing stack may have."""
     if address < stack_pointer - BELOW_POINTER:

@@ -11,7 +11,7 @@ from firedamp.trace.access import Touch, touches
 from firedamp.trace.call import caught_signals, ends_by
 from firedamp.trace.format_facts import format_misuse
 from firedamp.trace.ptrace import Registers, SignalInfo
-from firedamp.trace.thread_stack import exhausted
+from firedamp.trace.thread_stack import exhausted, overrun
 from firedamp.unwind import Base
 
 FATAL = frozenset(
@@ -100,6 +100,13 @@ class Witness:
             handled=handled,
             stack_exhausted=(
                 number in FAULTS and address is not None and exhausted(pid, address, registers.stack_pointer)
+            ),
+            stack_overrun=(
+                number in FAULTS
+                and address is not None
+                and touch is not None
+                and touch.access is Access.WRITE
+                and overrun(pid, address, registers.stack_pointer)
             ),
             stack=self._frames(pid, tid, registers) if full else (),
             scene=self._scene(pid, tid, registers) if full and (message or "").startswith(SMASHED) else None,
