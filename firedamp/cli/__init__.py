@@ -39,6 +39,7 @@ COMMANDS = {
     "corpus": "Bring corpora in and out, and make them smaller.",
     "replay": "See a finding again, in fresh processes.",
     "findings": "List what was found.",
+    "bisect": "Say which commit introduced a finding, or repaired it.",
     "show": "Show all that is known of a finding.",
     "matrix": "Say which defence stops a finding, and what happens without.",
     "keep": "Turn a finding into a regression test.",

@@ -144,11 +144,18 @@ def execution(*, here: bool) -> Callable[[F], F]:
     return decorate
 
 
-def building(function: F) -> F:
-    """--compiler, --profile and --unguarded."""
+def compiling(function: F) -> F:
+    """--compiler and --unguarded."""
     function = click.option("--unguarded", is_flag=True, help="Go on where no guard could fire in the binary.")(
         function
     )
+    return click.option("--compiler", metavar="CC", help="clang, gcc, zig, or a command [default: the first found].")(
+        function
+    )
+
+
+def building(function: F) -> F:
+    """--compiler, --profile and --unguarded."""
     function = click.option(
         "--profile",
         type=click.Choice(["hardened", "asan", "plain"]),
@@ -156,9 +163,7 @@ def building(function: F) -> F:
         show_default=True,
         help="How it is compiled.",
     )(function)
-    return click.option("--compiler", metavar="CC", help="clang, gcc, zig, or a command [default: the first found].")(
-        function
-    )
+    return compiling(function)
 
 
 def new_only(function: F) -> F:

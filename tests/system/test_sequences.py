@@ -69,7 +69,7 @@ def harness(folder: Path, *cflags: str) -> Target:
         kind=TargetKind.HARNESS,
         root=SOURCES,
         workdir=folder,
-        sources=("state_between_inputs.c",),
+        sources=("sequences/state_between_inputs.c",),
         cflags=cflags,
         max_len=8,
     )
