@@ -6,7 +6,7 @@ from signal import Signals
 from firedamp.finding import Detection, Severity
 from firedamp.guards.fatal import HARDWARE, decisive_fatal, describe, name, raised_by_hardware
 from firedamp.guards.guard import Armed, Guard
-from firedamp.guards.place import decision_place, innermost_own, where
+from firedamp.guards.place import helper_place, innermost_own, where
 from firedamp.guards.stack_smash import is_stack_smash
 from firedamp.outcome import Exited, Fatal, Killed, Outcome
 
@@ -31,7 +31,7 @@ def judge_exit(outcome: Outcome) -> tuple[Detection, ...]:
             kind="exit",
             cwe=705,
             severity=Severity.LOW,
-            place=decision_place(outcome.exit_stack),
+            place=helper_place(outcome.exit_stack),
             frame=frame,
             message=f"{where(frame)} ended the process with status {ending.status}",
             evidence=(f"exit status {ending.status}",),
@@ -81,7 +81,7 @@ def _signal(number: int, fatal: Fatal | None) -> tuple[Detection, ...]:
             kind=f"signal-{name(number)}",
             cwe=703,
             severity=Severity.LOW,
-            place=decision_place(stack),
+            place=helper_place(stack),
             frame=frame,
             message=f"ended by {name(number)}" + (f" in {where(frame)}" if frame is not None else ""),
             evidence=describe(fatal) if fatal is not None else (f"killed by signal {number}",),

@@ -8,7 +8,7 @@ import json
 from firedamp.finding import Detection, Severity
 from firedamp.guards.fatal import decisive_fatal, detect
 from firedamp.guards.guard import Armed, Guard
-from firedamp.guards.place import innermost_own, runtime_names, where
+from firedamp.guards.place import crash_place, helper_place, innermost_own, runtime_names, where
 from firedamp.outcome import Fatal, FormatMisuse, Outcome
 
 STOP = "firedamp_stop"  # of firedamp/runtime/format.c: only there the facts are ours
@@ -31,6 +31,8 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
         cwe=_cwe(misuse),
         severity=Severity.MEDIUM if misuse.constant else Severity.HIGH,
         message=f"{_plain(misuse.call)} in {where(innermost_own(fatal.stack))}: {explain(misuse)}",
+        # vprintf and its kind are for wrappers: the format came from their caller
+        at=(helper_place if _plain(misuse.call).startswith("v") else crash_place)(fatal.stack),
     )
 
 

@@ -44,8 +44,8 @@ def crash_place(stack: Iterable[Frame]) -> tuple[str, ...]:
     return tuple(spot(frame) for frame in own_frames(stack)[:1])
 
 
-def decision_place(stack: Iterable[Frame]) -> tuple[str, ...]:
-    """Where a program ended itself. Who carries it out, as a `die()` does, says nothing: its caller decided."""
+def helper_place(stack: Iterable[Frame]) -> tuple[str, ...]:
+    """With the caller, where the innermost function may but carry out what its caller decided, as a `die()` does."""
     return tuple(spot(frame) for frame in own_frames(stack)[:OWN_FRAMES])
 
 

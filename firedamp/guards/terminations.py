@@ -10,7 +10,7 @@ from firedamp.guards.fatal import decisive_fatal, detect
 from firedamp.guards.fortify import find_refusal
 from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.heap import heap_complaint
-from firedamp.guards.place import decision_place, innermost_own, runtime_names, where
+from firedamp.guards.place import helper_place, innermost_own, runtime_names, where
 from firedamp.guards.stack_smash import is_stack_smash
 from firedamp.outcome import Fatal, Outcome
 
@@ -51,7 +51,7 @@ def judge_abort(outcome: Outcome) -> tuple[Detection, ...]:
         cwe=617,
         severity=Severity.MEDIUM,
         message=f"{where(innermost_own(fatal.stack))} called abort",
-        at=decision_place(fatal.stack),
+        at=helper_place(fatal.stack),
     )
 
 
