@@ -37,7 +37,7 @@ class Kit:
     bare: tuple[str, ...]  # of a link that compiles too: without the sanitizer's runtime that -fsanitize=fuzzer brings
     executable: tuple[str, ...]
     library: tuple[str, ...]
-    linked: dict[str, tuple[str, ...]]
+    linked: dict[str, tuple[str, ...]]  # of programs with what ld needs to put some of them in the way
     guards: tuple[str, ...]  # an archive behind everything else, but in static programs
     kind: str  # of code that says nothing of -fsanitize=fuzzer
     compiler_mtime_ns: int
@@ -106,6 +106,7 @@ def _kit(
     compiler: Compiler, profile: Profile, flags: dict[str, tuple[str, ...]], folder: Path, kind: TargetKind
 ) -> Kit:
     program, _ = profiles.runtime_sources(compiler, profile, TargetKind.PROGRAM)
+    strings, wraps = profiles.wrapping(compiler, profile, TargetKind.PROGRAM)
     replay, target = profiles.runtime_sources(compiler, profile, TargetKind.HARNESS)
     alone = tuple(name for name in replay if name not in ("replay.c", "serve.c", OFF))
     counters = tuple(name for name in target if name == "gcc_coverage.c")
@@ -127,7 +128,7 @@ def _kit(
         library=(*profiles.library_flags(compiler), *bare),
         bare=bare,
         linked={
-            "PROGRAM": objects((*program, *hardened, *alone)),
+            "PROGRAM": (*wraps, *objects((*program, *strings, *hardened, *alone))),
             "HARNESS": objects(replay),
             "TARGET": objects(target),
             "LIBRARY": (*objects((*program, *alone, *counting), SHARED), *weak),

@@ -115,6 +115,7 @@ def test_make_builds_a_guarded_program(shell: Wrapper, tmp_path: Path) -> None:
     shell("make")
     proof = prove(tmp_path / "tool")
     assert proof.guarded and proof.pie and proof.coverage
+    assert "__wrap_memcmp" in shell("nm tool").stdout  # what it compares is seen
     assert "words.o: words.c" in (tmp_path / "words.d").read_text()
     assert crossed(tmp_path, "tool")
 
