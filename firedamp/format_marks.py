@@ -146,7 +146,13 @@ def _mark(tokens: list[re.Match[str]], group: _Group, named: int) -> str | None:
 
 def _type(words: list[re.Match[str]]) -> str:
     """Its class as a number below 16; 0 is "unknown". The operand is not evaluated."""
-    text = " ".join(word[0] for word in words)
+    text = _joined(words)
     if len(text) > LONGEST_TYPED or "{" in text:
         return "0ul"
     return f"(unsigned long)__builtin_classify_type({text})"
+
+
+def _joined(words: list[re.Match[str]]) -> str:
+    """On one line, and without directives."""
+    gaps = ("" if left.end() == right.start() else " " for left, right in pairwise(words))
+    return "".join((words[0][0], *(gap + word[0] for gap, word in zip(gaps, words[1:], strict=True))))

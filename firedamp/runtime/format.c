@@ -197,7 +197,14 @@ static size_t firedamp_alike(const unsigned char *bytes, size_t size, const char
   return length;
 }
 
-/* From the first directive on, or a little before it: as long as it is the same. */
+static size_t firedamp_alike_before(const unsigned char *bytes, const unsigned char *at, const char *format,
+                                    const char *from) {
+  size_t length = 0;
+  for (; at > bytes && from > format && *--at == (unsigned char)*--from; length++) continue;
+  return length;
+}
+
+/* From the first directive on, or a little before it: as long as it is the same, in both directions. */
 static int firedamp_look_in(void *context, const char *what, const unsigned char *bytes, size_t size) {
   struct search *search = context;
   struct firedamp_format_facts *facts = search->facts;
@@ -207,10 +214,11 @@ static int firedamp_look_in(void *context, const char *what, const unsigned char
     if (least > ALIKE_LEAST) least = ALIKE_LEAST;
     const unsigned char *end = bytes + size, *at = bytes;
     while ((at = memchr(at, *from, (size_t)(end - at)))) {
-      size_t length = firedamp_alike(at, (size_t)(end - at), from);
-      if (length >= least && (int64_t)length > facts->alike_bytes) {
-        facts->alike_bytes = (int64_t)length;
-        facts->alike_at = at - bytes;
+      size_t length = firedamp_alike(at, (size_t)(end - at), from), before = 0;
+      if (length >= least) before = firedamp_alike_before(bytes, at, search->format, from);
+      if (length >= least && (int64_t)(length + before) > facts->alike_bytes) {
+        facts->alike_bytes = (int64_t)(length + before);
+        facts->alike_at = at - bytes - (ptrdiff_t)before;
         strncpy(facts->what, what, sizeof facts->what - 1);
       }
       at++;
