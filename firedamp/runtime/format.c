@@ -2,6 +2,7 @@
 #include "format.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <link.h>
 #include <printf.h>
 #include <signal.h>
@@ -264,17 +265,32 @@ static void firedamp_speak(const struct firedamp_format_call *call, const struct
   firedamp_stop(&facts);
 }
 
-/* libc's own word on %n, when it comes to it before the arguments end, and on gaps. */
+/* How many arguments libc takes in their order, before a directive with a number makes it look at all of them. */
+static int firedamp_unnumbered(const char *format) {
+  char before[256];
+  for (const char *dollar = format; (dollar = strchr(dollar, '$')); dollar++) {
+    const char *start = dollar;
+    while (start > format && start[-1] >= '0' && start[-1] <= '9') start--;
+    if (start == dollar || start == format || start[-1] != '%') continue;
+    size_t length = (size_t)(start - 1 - format);
+    if (length >= sizeof before) break;
+    memcpy(before, format, length);
+    before[length] = '\0';
+    return (int)parse_printf_format(before, 0, NULL);
+  }
+  return INT_MAX;
+}
+
+/* libc's own word on %n and on gaps, when it comes to it before it takes `first_wrong`. */
 static int firedamp_is_left_to_libc(const struct wants *wants, const char *format, int first_wrong) {
-  int types[ASKED_MOST];
-  int asked = wants->asked < ASKED_MOST ? wants->asked : ASKED_MOST;
-  if (wants->asked > ASKED_MOST && strchr(format, '$')) return 1;
+  int types[ASKED_MOST] = {0};
+  int asked = wants->asked < ASKED_MOST ? wants->asked : ASKED_MOST, gap = wants->asked > ASKED_MOST;
   parse_printf_format(format, ASKED_MOST, types);
   for (int i = 0; i < asked; i++) {
-    if (wants->kinds[i] == HOLE) return 1;
+    gap |= wants->kinds[i] == HOLE;
     if (i < first_wrong && types[i] & PA_FLAG_PTR) return 1;
   }
-  return 0;
+  return gap && firedamp_unnumbered(format) < first_wrong;
 }
 
 static void firedamp_examine(const struct firedamp_format_call *call, const struct wants *wants, int constant,
