@@ -13,8 +13,9 @@ from pathlib import Path
 
 from firedamp import guards, reproducer_file, sequence, shrink
 from firedamp.confirm import Confirmation, confirm, serious
+from firedamp.disk import is_full
 from firedamp.engine import Attempt, Engine, Job, Progress
-from firedamp.errors import UsageError
+from firedamp.errors import DiskFull, UsageError
 from firedamp.finding import Detection, Finding, Severity, Standing, State
 from firedamp.outcome import OutOfMemory, TimedOut
 from firedamp.reproducer import Payload, Reproducer
@@ -25,6 +26,7 @@ REPLAYS = 3  # of each new signature
 SHRINK_S, SHRINK_CALLS = 5.0, 300  # for one finding
 SHRINK_ALL_S = 15.0  # for all findings of a run: less than a person waits for
 SHRINK_LEAST_S, SHRINK_SHARE = 2.0, 0.2  # who asked for ten seconds is not kept waiting for fifteen more
+FULL, FULL_WAIT_S = "the disk is full", 0.5
 UNEXPLAINED = Detection(
     guard="campaign",
     kind="signal-UNKNOWN",
@@ -72,7 +74,7 @@ def run(
         if isinstance(attempts, Generator):
             stack.callback(attempts.close)  # its processes end with it, whatever happens here
         for attempt in attempts:
-            campaign.take(attempt)
+            campaign.take_patiently(attempt, progress)
     campaign.recall(progress.recalled)
     if not job.stopping():
         campaign.shrink(_shrink_s(job) if shrink_s is None else shrink_s)
@@ -95,8 +97,27 @@ class _Campaign:
     fresh: dict[str, Reproducer] = field(default_factory=dict)
     hints: dict[str, Detection] = field(default_factory=dict)
     benign: int = 0
+    started: float = field(default_factory=time.monotonic)
     builds: dict[Profile, Build] = field(default_factory=dict)  # beside the job's
     unexplained: int = 0
+
+    def take_patiently(self, attempt: Attempt, progress: Progress) -> None:
+        """A search waits for room on a full disk while it has time: until then what was seen is in memory alone.
+
+        A sweep ends: its journal says how far it came.
+        """
+        while True:
+            try:
+                self.take(attempt)
+            except (OSError, DiskFull) as error:
+                late = self.job.time_s is not None and time.monotonic() > self.started + self.job.time_s
+                if late or not is_full(error) or attempt.reproducer.kind is Payload.POLICY or self.job.stopping():
+                    raise
+                progress.pause = f"{FULL}: paused, nothing is lost; free some space and it goes on by itself"
+                time.sleep(FULL_WAIT_S)
+            else:
+                progress.pause = ""
+                return
 
     def take(self, attempt: Attempt) -> None:
         """Judge one attempt and keep what it shows."""

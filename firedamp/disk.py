@@ -5,12 +5,18 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from firedamp.errors import DiskFull
 from firedamp.target import MEBIBYTE
 
 RESERVE_BYTES = 16 * MEBIBYTE
 RESERVE_SHARE = 0.02  # of a small disk
 AGAIN = 2  # times the reserve must be free before it goes on: a disk at the brink would start and stop
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether that is what an error says."""
+    return isinstance(error, DiskFull) or (isinstance(error, OSError) and error.errno in FULL)
 
 
 @dataclass(slots=True)

@@ -9,6 +9,7 @@ FiredampError
 └── EnvironmentFailure         exit 3: this machine cannot do what was asked
     ├── ToolMissing            a compiler, Atheris, a kernel feature
     ├── StoreError             the database of findings is damaged, locked, or from a newer version
+    │   └── DiskFull           a search waits for room, everything else ends
     └── WorkerDied             our own tracer process ended; never the target's fault
 
 A message states the value, the rule that it broke and the remedy.
@@ -61,6 +62,10 @@ class ToolMissing(EnvironmentFailure):
 
 
 class StoreError(EnvironmentFailure):
+    pass
+
+
+class DiskFull(StoreError):
     pass
 
 

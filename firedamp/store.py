@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from firedamp.errors import StoreError, UsageError
+from firedamp.errors import DiskFull, StoreError, UsageError
 from firedamp.finding import Detection, Effect, Finding, Severity, Standing, State
 from firedamp.outcome import Frame, Reach, Smash
 from firedamp.suggestion import did_you_mean
@@ -224,7 +224,9 @@ class Store:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(f"{self.path}: {error}; {_remedy(error, self.path.parent)}") from error
+            remedy = _remedy(error, self.path.parent)
+            kind = DiskFull if remedy is FULL else StoreError
+            raise kind(f"{self.path}: {error}; {remedy}") from error
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self.path}: a row cannot be read ({error!r}); {DAMAGED}") from error
 

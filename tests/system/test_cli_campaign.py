@@ -123,6 +123,34 @@ wait $! || exit 92
 """
 
 
+FULL_AT_ONCE = """
+mount -t tmpfs -o size=24m none results && trap 'umount results' EXIT
+"$@" build smash || exit 90
+"$@" fuzz smash --time 40s --runs 100000 --seed 1 --json > said.json 2> log &
+for n in $(seq 400); do grep -qs '"start"' results/smash/journal.jsonl && break; sleep 0.05; done
+cat /dev/zero > results/filler 2>/dev/null
+for n in $(seq 200); do grep -q 'paused' log && break; sleep 0.1; done
+rm results/filler
+wait $!
+echo status $?
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.needs("namespaces")
+@pytest.mark.needs("clang")
+@pytest.mark.needs("ptrace")
+def test_what_is_found_when_nothing_can_be_written_is_kept(project: Path) -> None:
+    """Not a byte is left from the start of the search on."""
+    (project / "results").mkdir()
+    words = ["unshare", "-rm", "sh", "-c", FULL_AT_ONCE, "sh", *FIREDAMP]
+    done = subprocess.run(words, cwd=project, capture_output=True, text=True, timeout=110, check=False)
+    log = (project / "log").read_text()
+    assert "status 1" in done.stdout, (done.stdout, done.stderr, log)
+    assert "is full" in log and "it goes on by itself" in log
+    assert "stack-smash" in {each["kind"] for each in json.loads((project / "said.json").read_text())["findings"]}
+
+
 @pytest.mark.slow
 @pytest.mark.needs("namespaces")
 @pytest.mark.needs("clang")
