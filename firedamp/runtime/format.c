@@ -139,7 +139,7 @@ static int firedamp_first_wild(const struct wants *wants, const uint64_t *words,
 
 /* Walks the arguments as the format would, up to the mark. */
 static struct given firedamp_walk(const struct wants *wants, int constant, va_list arguments) {
-  uint64_t words[ASKED_MOST] = {0}, word;
+  uint64_t words[ASKED_MOST], word; /* of those that are no floating-point numbers */
   struct given given = {-1, 0};
   int pointers = 0, asked = wants->asked < ASKED_MOST ? wants->asked : ASKED_MOST;
   for (int i = 0; i < asked; i++) {
