@@ -162,7 +162,7 @@ static int firedamp_is_fatal(int number, uintptr_t pc, uintptr_t sp) {
   return 0;
 }
 
-/* Tells apart what one instruction can do wrong: nothing else of the address is the same twice. */
+/* With the signal, what tells apart two faults of one instruction; the rest of an address is never the same twice. */
 static uint32_t firedamp_detail(const siginfo_t *info, const ucontext_t *context) {
   uint32_t number = (uint32_t)info->si_signo;
   if ((number != SIGSEGV && number != SIGBUS) || info->si_code <= 0) return number; /* sent: there is no address */
