@@ -11,7 +11,7 @@ from firedamp.target import Profile, Target, TargetKind
 
 pytestmark = pytest.mark.needs("ptrace")
 TARGETS = Path(__file__).parents[1] / "targets"
-RUNS = 300_000  # by chance alone 2^31 and more are needed
+RUNS = 3_000_000  # a few seconds; by chance alone 2^31 and more are needed
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +20,18 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def first_death(
-    root: Path, source: str, results: Path, cache: Path, *, compiler: str = "clang", cflags: tuple[str, ...] = ()
+    root: Path,
+    source: str,
+    results: Path,
+    cache: Path,
+    *,
+    compiler: str = "clang",
+    cflags: tuple[str, ...] = (),
+    runs: int = RUNS,
 ) -> Attempt | None:
     target = Target(name="t", kind=TargetKind.HARNESS, root=root, sources=(source,), cflags=cflags, max_len=512)
     made = build(target, Profile.HARDENED, compiler=compiler, cache=cache, allow_unguarded=True)
-    job = Job(target=target, build=made, results=results, runs=RUNS, time_s=60.0, seed=1)
+    job = Job(target=target, build=made, results=results, runs=runs, time_s=100.0, seed=1)
     return next(iter(fuzz.ENGINE.search(job, Progress())), None)
 
 
@@ -92,5 +99,5 @@ size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t 
 )
 def test_mutators_of_the_targets_own_are_called(own: str, lethal: bool, tmp_path: Path, cache: Path) -> None:
     (tmp_path / "mutating.c").write_text(MUTATING % own)
-    attempt = first_death(tmp_path, "mutating.c", tmp_path / "results", cache)
+    attempt = first_death(tmp_path, "mutating.c", tmp_path / "results", cache, runs=200_000)
     assert (attempt is not None) is lethal
