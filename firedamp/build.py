@@ -182,7 +182,7 @@ class Recipe:
         tables = {self._shown(source): names(item) for source, item in zip(self.sources, objects, strict=True)}
         check_entries(self.target.name, self.target.kind, tables)
         self._link(work, objects)
-        proof = prove(work / "replay", objects)
+        proof = prove(work / "replay", (*objects, *linked_files(self.target.ldflags, self.tree)))
         if proof.formats:
             proof = dataclasses.replace(
                 proof, uncounted=tuple(name for name in unmarked if format_compile.uncounted(tables[name]))

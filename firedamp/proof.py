@@ -3,12 +3,14 @@
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from elftools.common.exceptions import ELFError
 from elftools.elf.dynamic import DynamicSection, DynamicTag
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
+from firedamp.archive import members
 from firedamp.format_marks import PRINTED
 from firedamp.target import Proof
 
@@ -46,7 +48,7 @@ class Names:
 
 
 def prove(path: Path, objects: tuple[Path, ...] = ()) -> Proof:
-    """Of a linked ELF file; `objects` tell the target's own calls from those of the runtime linked beside it.
+    """Of a linked ELF file; `objects` and archives tell the target's own calls from those of the runtime beside it.
 
     A file that is no ELF (a script) has no guards: an empty proof, no error. Raises OSError where it cannot be read.
     """
@@ -61,7 +63,7 @@ def prove(path: Path, objects: tuple[Path, ...] = ()) -> Proof:
             return Proof(canary=False)
     called = linked.every if static else linked.undefined
     if objects:
-        called = frozenset().union(*(names(item).undefined for item in objects))
+        called = frozenset().union(*(_called(item, linked) for item in objects))
     return Proof(
         canary=bool(called & CANARY),
         fortified=tuple(sorted(called & CHECKS.keys())),
@@ -78,10 +80,22 @@ def prove(path: Path, objects: tuple[Path, ...] = ()) -> Proof:
 def names(path: Path) -> Names:
     """Symbols of an ELF file or object; all empty for anything else."""
     with path.open("rb") as stream:
-        try:
-            return _names(ELFFile(stream))
-        except ELFError:
-            return Names()
+        return _names_in(stream)
+
+
+def _names_in(stream: BinaryIO) -> Names:
+    try:
+        return _names(ELFFile(stream))
+    except ELFError:
+        return Names()
+
+
+def _called(path: Path, linked: Names) -> frozenset[str]:
+    """What the code of one object asks for, or of those members of an archive that are part of the linked file."""
+    if path.suffix == ".o":
+        return names(path).undefined
+    parts, present = map(_names_in, members(path)), linked.every - linked.undefined
+    return frozenset().union(*(part.undefined for part in parts if part.defined and part.defined <= present))
 
 
 def describe(proof: Proof) -> str:

@@ -54,6 +54,32 @@ def test_static_binary_is_read_by_its_symbols(tmp_path: Path) -> None:
 
 
 @pytest.mark.needs("gcc")
+@pytest.mark.parametrize("kind", ["rcs", "rcsT"])
+def test_a_guard_in_an_archive_counts_where_it_is_linked(tmp_path: Path, kind: str) -> None:
+    """The second archive has guards too, but nobody asks for what is in it."""
+    sources = {
+        "main": "void copy_it(const char *); int main(int c, char **v) { copy_it(v[c - 1]); return 0; }",
+        "a_copy_with_a_long_name": "#include <string.h>\n#include <stdio.h>\n"
+        "void copy_it(const char *v) { char t[16]; strcpy(t, v); puts(t); }",
+        "unused": "void look(char *); void idle(int n) { char t[16]; t[n] = 1; look(t); }",
+    }
+    for name, text in sources.items():
+        (tmp_path / f"{name}.c").write_text(text)
+        guard = "-fno-stack-protector" if name == "main" else "-fstack-protector-strong"
+        command = ["gcc", "-O1", guard, "-D_FORTIFY_SOURCE=2", "-c", f"{name}.c"]
+        subprocess.run(command, cwd=tmp_path, check=True)
+    for archive, member in (("liba.a", "a_copy_with_a_long_name.o"), ("libb.a", "unused.o")):
+        subprocess.run(["ar", kind, archive, member], cwd=tmp_path, check=True, capture_output=True)
+    subprocess.run(["gcc", "main.o", "liba.a", "libb.a", "-o", "program"], cwd=tmp_path, check=True)
+    program, main = tmp_path / "program", tmp_path / "main.o"
+    assert not prove(program, (main,)).guarded
+    assert not prove(program, (main, tmp_path / "libb.a")).guarded
+    proof = prove(program, (main, tmp_path / "liba.a", tmp_path / "libb.a"))
+    assert proof.canary
+    assert proof.fortified == ("__strcpy_chk",)
+
+
+@pytest.mark.needs("gcc")
 def test_stripped_binary_still_shows_its_imports(tmp_path: Path) -> None:
     program = compiled(tmp_path, "-fstack-protector-strong", "-D_FORTIFY_SOURCE=2")
     before = prove(program)
