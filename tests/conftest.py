@@ -8,8 +8,13 @@ from collections.abc import Callable
 from importlib.util import find_spec
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 EXPECTED = "FIREDAMP_EXPECTED_SKIPS"  # set by CI: comma-separated reasons that are allowed there
+
+# How long a draw or an example takes is the machine's affair; pytest-timeout ends what hangs.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def ptrace_works() -> bool:

@@ -202,7 +202,7 @@ def test_any_file_is_read_without_an_error(tmp_path_factory: pytest.TempPathFact
     place = call_of(program, "puts")
     count = 0
 
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(st.lists(st.tuples(st.integers(0, len(good) - 1), st.integers(0, 255)), min_size=1, max_size=200))
     def corrupt(changes: list[tuple[int, int]]) -> None:
         nonlocal count

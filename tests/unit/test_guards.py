@@ -7,7 +7,7 @@ from signal import Signals
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
@@ -416,7 +416,6 @@ def test_judging_is_total_and_deaf_to_what_a_program_prints(outcome: Outcome) ->
         assert len(detection.identity("target")) == 12
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # a machine under load draws such large values slowly
 @given(OUTCOMES)
 def test_one_crash_is_one_detection(outcome: Outcome) -> None:
     assert len(judge(outcome)) <= 1

@@ -69,7 +69,7 @@ DETECTION = Detection(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(reproducer=REPRODUCERS, portable=st.booleans())
 def test_everything_comes_back(tmp_path: Path, reproducer: Reproducer, portable: bool) -> None:
     path = reproducer_file.write(reproducer, tmp_path / "f", portable=portable)

@@ -50,13 +50,15 @@ def test_the_budget_of_calls_is_kept_and_what_was_won_is_kept() -> None:
 
 
 def test_the_budget_of_seconds_is_kept() -> None:
+    asked = []
+
     def slow(value: bytes) -> bool:
+        asked.append(value)
         time.sleep(0.02)
         return len(value) > 10
 
-    started = time.monotonic()
     shrink(bytes(range(256)) * 8, slow, Budget(calls=10_000, seconds=0.2))
-    assert time.monotonic() - started < 2
+    assert 1 <= len(asked) <= 11
 
 
 def test_stopping_ends_it_before_the_first_call() -> None:

@@ -54,7 +54,7 @@ def record(store: Store, place: str = "f+1", confirmed: tuple[int, int] | None =
     )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=40)
 @given(detections=st.lists(DETECTIONS, max_size=3))
 def test_a_detection_comes_back_as_it_was(tmp_path: Path, detections: list[Detection]) -> None:
     path = tmp_path / "findings.db"

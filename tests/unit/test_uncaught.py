@@ -25,7 +25,7 @@ def test_nothing_told_is_nothing(tmp_path: Path) -> None:
     assert uncaught.read(tmp_path) == ("", ())
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.one_of(st.binary(), st.just(b'{"exception": 1, "message": 2, "frames": [[1, 2]]}'), st.just(b"[]")))
 def test_a_target_may_write_anything_there(tmp_path: Path, data: bytes) -> None:
     (tmp_path / uncaught.NAME).write_bytes(data)

@@ -232,7 +232,7 @@ REGISTERS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(REGISTERS, WORDS)
 def test_any_memory_gives_a_stack(registers: dict[int, int], words: list[int]) -> None:
     frames = Unwinder().stack(PID, registers, stack_of(words))
@@ -242,7 +242,7 @@ def test_any_memory_gives_a_stack(registers: dict[int, int], words: list[int]) -
 SHARED = Unwinder()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.sampled_from(PLACES),
     st.lists(
@@ -295,7 +295,7 @@ def libc_path() -> Path:
 SMALL = Path("/bin/true").read_bytes()
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.tuples(st.integers(0, len(SMALL) - 1), st.integers(0, 255)), max_size=30), st.integers(0, len(SMALL))
 )
@@ -311,7 +311,7 @@ def test_any_file_gives_an_image(changes: list[tuple[int, int]], size: int) -> N
         assert start is None or start <= address
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=200), st.booleans())
 def test_any_section_gives_entries(data: bytes, debug: bool) -> None:
     section = Section(data, 0x1000, debug=debug)
