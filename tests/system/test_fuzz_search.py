@@ -69,7 +69,7 @@ def search(
     made: Build,
     folder: Path,
     *,
-    time_s: float = 20.0,
+    time_s: float = 60.0,
     enough: int | None = 1,
     runs: int | None = None,
     workers: int = 1,
@@ -144,7 +144,7 @@ def test_a_slow_seed_is_set_aside_and_said(make: Make, tmp_path: Path) -> None:
     seeds.mkdir()
     (seeds / "slow").write_bytes(b"!slow")
     (seeds / "good").write_bytes(b"?good")
-    attempts, progress = search(made, tmp_path, time_s=8, runs=2_000, enough=None)
+    attempts, progress = search(made, tmp_path, runs=2_000, enough=None)
     assert attempts == []
     assert {path.read_bytes() for path in (tmp_path / "results" / "t" / "quarantine").iterdir()} == {b"!slow"}
     assert any("longer than 2 s" in note for note in progress.notes)
@@ -169,10 +169,10 @@ def test_workers_read_what_others_have_found(make: Make, tmp_path: Path) -> None
         return bool(laid) and (all(now > then for now, then in zip(edges, reached, strict=True)) or stalled())
 
     def stalled() -> bool:
-        return time.monotonic() - laid > 15
+        return time.monotonic() - laid > 50
 
     job = Job(
-        target=made.target, build=made, results=tmp_path / "results", time_s=40, seed=1, workers=2, stopping=stopping
+        target=made.target, build=made, results=tmp_path / "results", time_s=100, seed=1, workers=2, stopping=stopping
     )
     with Search(job, progress) as search:
         assert list(search.attempts()) == []
@@ -191,7 +191,7 @@ def test_death_on_the_empty_input_is_reported_and_does_not_loop(make: Make, tmp_
     attempts, progress = search(make("if (size == 0) raise(SIGUSR1);"), tmp_path, enough=None)
     assert [attempt.reproducer.payload for attempt in attempts] == [b""]
     assert any("empty input" in note for note in progress.notes)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 30  # it ended by itself, not by its time
 
 
 def test_death_on_a_newline_is_no_dead_end(make: Make, tmp_path: Path) -> None:
@@ -261,14 +261,13 @@ def test_libfuzzers_own_complaint_is_passed_on(make: Make, tmp_path: Path) -> No
 
 def test_stopping_is_heeded_at_once(make: Make, tmp_path: Path) -> None:
     made = make("")
-    started = time.monotonic()
-    job = Job(
-        target=made.target,
-        build=made,
-        results=tmp_path / "results",
-        stopping=lambda: time.monotonic() - started > 2,
-    )
-    progress = Progress()
+    progress, started, asked = Progress(), time.monotonic(), []
+
+    def stopping() -> bool:
+        asked.append(time.monotonic() - started > 2)
+        return asked[-1]
+
+    job = Job(target=made.target, build=made, results=tmp_path / "results", stopping=stopping)
     assert list(fuzz.ENGINE.search(job, progress)) == []
-    assert time.monotonic() - started < 6
+    assert 1 <= asked.count(True) <= 3  # nothing goes on once it was said
     assert progress.complete is False
