@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from firedamp import exchange
-from firedamp.artifact import carries_library
+from firedamp.building.artifact import carries_library
 from firedamp.errors import UsageError
 
 SCRIPT = "build-fuzzers"

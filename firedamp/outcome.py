@@ -76,7 +76,7 @@ SMASHED = "*** stack smashing detected ***"  # glibc debug/stack_chk_fail.c, in 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackScene:
-    """A thread's stack when its canary was found dead, as it lay in memory: raw, for firedamp.canary_frame.
+    """A thread's stack when its canary was found dead, as it lay in memory: raw, for firedamp.canary.frame.
 
     `bases` has for each frame, innermost first, the stack pointer, rbp and the canonical frame address (the stack
     pointer of the caller); None where unwinding lost it.

@@ -20,8 +20,8 @@ from typing import Self
 
 from firedamp import jail, sanitizers, symbols, uncaught
 from firedamp.call_line import SYSTEM_HEADER, call_line
-from firedamp.canary_frame import read_smash
-from firedamp.canary_line import check_address
+from firedamp.canary.frame import read_smash
+from firedamp.canary.line import check_address
 from firedamp.errors import UsageError
 from firedamp.outcome import Access, Fatal, Frame, Outcome, Reach, Tree
 from firedamp.room import Room

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import assert_never
 
-from firedamp.build import MUTATOR
+from firedamp.building.build import MUTATOR
 from firedamp.errors import UsageError
 from firedamp.run import Bench
 from firedamp.target import Build, InputMode, Target, TargetKind

@@ -107,7 +107,7 @@ class _Bisection:
     def _build(self, target: Target) -> Build | None:
         if target.kind in (TargetKind.COMMAND, TargetKind.PYTHON):
             return None
-        from firedamp.build import build
+        from firedamp.building.build import build
 
         return build(
             target,

@@ -31,9 +31,9 @@ def command(
     import json
     from dataclasses import asdict
 
+    from firedamp.building.proof import describe
     from firedamp.cli.results import write
     from firedamp.cli.session import Session
-    from firedamp.proof import describe
     from firedamp.report.document import SCHEMA
     from firedamp.target import Profile
 

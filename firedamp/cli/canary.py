@@ -8,7 +8,7 @@ import click
 from firedamp.cli import options
 
 if TYPE_CHECKING:
-    from firedamp.canary_strength import Run
+    from firedamp.canary.strength import Run
     from firedamp.cli.session import Session
     from firedamp.target import Build, Target
 
@@ -47,8 +47,8 @@ def command(
     import json
     from dataclasses import asdict
 
-    from firedamp.canary_functions import census
-    from firedamp.canary_strength import lines, strength
+    from firedamp.canary.functions import census
+    from firedamp.canary.strength import lines, strength
     from firedamp.cli.results import write
     from firedamp.cli.session import Session
     from firedamp.report.document import SCHEMA
@@ -82,7 +82,7 @@ def _watch(target: "Target", build: "Build | None", times: int) -> "tuple[Path, 
     import shutil
     from itertools import cycle, islice
 
-    from firedamp.canary_watch import CanaryWatch
+    from firedamp.canary.watch import CanaryWatch
     from firedamp.errors import UsageError
     from firedamp.run import Bench
     from firedamp.target import InputMode, TargetKind

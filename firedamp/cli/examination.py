@@ -11,7 +11,8 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from firedamp import jail, toolchain
+from firedamp import jail
+from firedamp.building import toolchain
 from firedamp.target import MEBIBYTE
 from firedamp.trace import launch
 

@@ -25,7 +25,7 @@ def command(project: Path, src: Path, into: Path | None, compiler: str | None) -
     import shutil
 
     from firedamp import oss_fuzz
-    from firedamp.build import prepared_tree
+    from firedamp.building.build import prepared_tree
     from firedamp.cli.results import write
     from firedamp.target import Profile, Target, TargetKind
 

@@ -73,7 +73,7 @@ class Session:
         """None where there is nothing to compile or to prove: sweeps, installed commands, Python harnesses."""
         if target.kind in (TargetKind.COMMAND, TargetKind.PYTHON):
             return None
-        from firedamp.build import build
+        from firedamp.building.build import build
 
         return build(
             target,

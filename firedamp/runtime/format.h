@@ -1,6 +1,6 @@
 /* FormatGuard: what a format asks for, held against what the call gave and against the input.
 
-   What was given is known where firedamp/format_marks.py has marked the end of a call's arguments. A mark is read only
+   What was given is known where firedamp/building/format_marks.py has marked the end of a call's arguments. A mark is read only
    by a format that asks for more than was given, so a right call can never look wrong. Of calls without a mark the guard
    says only that the input became a format. */
 #ifndef FIREDAMP_FORMAT_H

@@ -28,8 +28,8 @@ from pathlib import Path
 
 import fuzzers
 
+from firedamp.building.toolchain import Compiler, choose
 from firedamp.target import Target, TargetKind
-from firedamp.toolchain import Compiler, choose
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent.parent

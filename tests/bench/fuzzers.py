@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from firedamp.profiles import compile_flags
+from firedamp.building.profiles import compile_flags
+from firedamp.building.toolchain import Compiler
 from firedamp.target import Profile, Target
-from firedamp.toolchain import Compiler
 
 AFL = "afl-clang-fast"
 PATIENCE_S = 10  # after its time, for a fuzzer to end by itself

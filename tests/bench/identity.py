@@ -33,12 +33,12 @@ import recipes  # noqa: E402
 from recipes import Bug  # noqa: E402
 
 from firedamp import guards  # noqa: E402
-from firedamp.build import build  # noqa: E402
+from firedamp.building.build import build  # noqa: E402
+from firedamp.building.profiles import compile_flags  # noqa: E402
+from firedamp.building.toolchain import choose  # noqa: E402
 from firedamp.outcome import Outcome  # noqa: E402
-from firedamp.profiles import compile_flags  # noqa: E402
 from firedamp.run import Bench  # noqa: E402
 from firedamp.target import MEBIBYTE, Build, Limits, Profile, Target, TargetKind  # noqa: E402
-from firedamp.toolchain import choose  # noqa: E402
 
 GOAL = 0.99
 NATIVE_LIMIT_S = 6

@@ -25,12 +25,12 @@ sys.path.insert(0, str(PROJECT / "tests" / "quality" / "drift"))
 from cases import CASES, SOURCE, Case  # noqa: E402
 
 from firedamp import guards  # noqa: E402
-from firedamp.build import build  # noqa: E402
-from firedamp.profiles import compile_flags  # noqa: E402
+from firedamp.building.build import build  # noqa: E402
+from firedamp.building.profiles import compile_flags  # noqa: E402
+from firedamp.building.toolchain import choose  # noqa: E402
 from firedamp.run import Bench  # noqa: E402
 from firedamp.shrink import Budget, shrink  # noqa: E402
 from firedamp.target import Profile, Target, TargetKind  # noqa: E402
-from firedamp.toolchain import choose  # noqa: E402
 
 CALLS = 100_000  # more than any budget of seconds allows
 

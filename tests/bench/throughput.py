@@ -32,10 +32,10 @@ from pathlib import Path
 
 import fuzzers
 
-from firedamp.build import build
-from firedamp.profiles import COMPARED, compile_flags
+from firedamp.building.build import build
+from firedamp.building.profiles import COMPARED, compile_flags
+from firedamp.building.toolchain import Compiler, choose
 from firedamp.target import Build, Profile, Target, TargetKind
-from firedamp.toolchain import Compiler, choose
 from fuzz.command import plan
 from fuzz.flags import CommandLine
 from fuzz.status import Status

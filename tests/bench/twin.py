@@ -18,7 +18,7 @@ from pathlib import Path
 
 from throughput import PROJECT, targets
 
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.engine import Job, Progress
 from firedamp.target import Profile, Target
 from fuzz.search import Search

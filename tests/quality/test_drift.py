@@ -6,7 +6,7 @@ from types import ModuleType
 import pytest
 
 from firedamp import guards
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.run import Bench
 from firedamp.shrink import Budget, shrink
 from firedamp.target import Profile, Target, TargetKind

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from firedamp import toolchain
-from firedamp.build import build
+from firedamp.building import toolchain
+from firedamp.building.build import build
 from firedamp.errors import BuildError
 from firedamp.target import Build, Profile, Target, TargetKind
 

@@ -73,7 +73,7 @@ def bisected(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, dict
 
 @pytest.fixture
 def smash(tmp_path: Path) -> tuple[Path, Path, list[str]]:
-    from firedamp.build import build
+    from firedamp.building.build import build
 
     def version(limit: str, before: str = "") -> str:
         return HARNESS.format(limit=limit, before=before)

@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
-from firedamp import toolchain
-from firedamp.build import build
+from firedamp.building import toolchain
+from firedamp.building.build import build
 from firedamp.errors import BuildError, ToolMissing, UnguardedTarget
 from firedamp.target import Build, InputMode, Profile, Target, TargetKind
 

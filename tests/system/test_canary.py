@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.finding import Detection, Effect
 from firedamp.guards import judge
 from firedamp.outcome import Smash

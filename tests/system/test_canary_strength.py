@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from firedamp.canary_functions import census
+from firedamp.canary.functions import census
 
 SOURCE = Path(__file__).parents[1] / "targets" / "canary" / "server.c"
 pytestmark = [pytest.mark.needs("ptrace"), pytest.mark.needs("gcc")]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from firedamp.cc import SECTION
-from firedamp.proof import prove
+from firedamp.building.proof import prove
+from firedamp.cc.wrapper import SECTION
 
 BIN = Path(sys.executable).parent
 LIBRARY = """

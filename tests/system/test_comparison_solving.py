@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import fuzz
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.target import Profile, Target, TargetKind
 

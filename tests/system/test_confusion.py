@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.finding import Detection
 from firedamp.guards import judge
 from firedamp.outcome import Outcome

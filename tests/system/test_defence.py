@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.defence import BY_GUARD, Cell, Verdict, lines, matrix
 from firedamp.engine import load
 from firedamp.guards import GUARDS

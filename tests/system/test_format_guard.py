@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from firedamp.build import build
+from firedamp.building.build import build
+from firedamp.building.proof import describe
 from firedamp.guards import judge
-from firedamp.proof import describe
 from firedamp.run import Bench
 from firedamp.target import Build, InputMode, Profile, Target, TargetKind
 

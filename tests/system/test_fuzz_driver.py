@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.errors import BuildError
 from firedamp.target import Profile, Target, TargetKind
 from fuzz.command import plan

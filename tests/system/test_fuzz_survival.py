@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fuzz
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.guards import judge
 from firedamp.target import Build, Profile, Target, TargetKind

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from firedamp import guards
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.run import Bench
 from firedamp.target import Profile, Target, TargetKind
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import fuzz
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.engine import Job, Progress
 from firedamp.target import InputMode, Profile, Target, TargetKind
 

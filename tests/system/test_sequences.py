@@ -8,7 +8,7 @@ import pytest
 
 import fuzz
 from firedamp import campaign, reproducer_file, sequence
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.outcome import Exited, Outcome
 from firedamp.reproducer import Payload, Reproducer

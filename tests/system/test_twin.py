@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from firedamp import campaign
-from firedamp.build import build
+from firedamp.building.build import build
 from firedamp.engine import Attempt, Job, Progress, load
 from firedamp.errors import ToolMissing
 from firedamp.reproducer_file import read

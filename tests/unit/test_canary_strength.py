@@ -1,8 +1,8 @@
 """What several looks at a program's canary say of it."""
 
-from firedamp.canary_functions import Census, checks_canary
-from firedamp.canary_strength import Run, lines, strength
-from firedamp.canary_watch import Leak, Sighting
+from firedamp.canary.functions import Census, checks_canary
+from firedamp.canary.strength import Run, lines, strength
+from firedamp.canary.watch import Leak, Sighting
 from firedamp.outcome import Frame
 
 NOTHING = Census(known=False)

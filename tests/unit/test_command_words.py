@@ -2,7 +2,7 @@
 
 import pytest
 
-from firedamp.command_words import Step, Words, parse
+from firedamp.cc.words import Step, Words, parse
 
 FILES = {"objects.rsp": "a.o 'b c.o' @more.rsp", "more.rsp": "-o deep"}
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firedamp.format_marks import END, marked
+from firedamp.building.format_marks import END, marked
 
 PRINTF = "extern int printf(const char *, ...);\n"
 MARK = re.compile(

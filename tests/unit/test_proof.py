@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firedamp.proof import FORTIFIED, describe, names, prove
+from firedamp.building.proof import FORTIFIED, describe, names, prove
 from firedamp.target import Proof
 
 SOURCE = """

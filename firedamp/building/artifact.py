@@ -7,7 +7,7 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from firedamp.cc import SECTION
+from firedamp.cc.wrapper import SECTION
 from firedamp.errors import BuildError
 from firedamp.target import Profile, Target, TargetKind
 

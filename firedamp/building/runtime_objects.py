@@ -3,11 +3,11 @@
 import subprocess
 from pathlib import Path
 
-from firedamp import profiles, toolchain
-from firedamp.build_cache import digest, file_digest, scratch
-from firedamp.build_refusal import first_errors
+from firedamp.building import profiles, toolchain
+from firedamp.building.cache import digest, file_digest, scratch
+from firedamp.building.refusal import first_errors
+from firedamp.building.toolchain import Compiler
 from firedamp.errors import ToolMissing
-from firedamp.toolchain import Compiler
 
 # `incb counter(%rip)` of edges.sed as `movb $1, flag(%rip)`, in the section that clang has for its flags.
 FLAGGING = (
@@ -15,7 +15,7 @@ FLAGGING = (
     ("901b - . - 4", "901b - . - 5\\\n\t.byte 1"),
     ("__sancov_cntrs", "__sancov_bools"),
 )
-RUNTIME = Path(__file__).parent / "runtime"
+RUNTIME = Path(__file__).parents[1] / "runtime"
 
 
 def runtime_digest() -> str:

@@ -6,7 +6,7 @@ GCC checks by `mov SLOT, %reg; sub %fs:0x28, %reg; jne` (before GCC 11 by `xor`)
 
 from dataclasses import dataclass
 
-from firedamp.canary_line import check_address, code_between
+from firedamp.canary.line import check_address, code_between
 
 GUARD_OPERAND = b"\x25\x28\x00\x00\x00"  # SIB and displacement of %fs:0x28 without a base
 GUARD_BYTES = 9  # 64 REX opcode ModRM, then the operand

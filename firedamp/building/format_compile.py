@@ -9,10 +9,10 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from firedamp import format_marks
-from firedamp.build_cache import digest, file_digest
-from firedamp.format_marks import PRINTED, marked
-from firedamp.proof import Names
+from firedamp.building import format_marks
+from firedamp.building.cache import digest, file_digest
+from firedamp.building.format_marks import PRINTED, marked
+from firedamp.building.proof import Names
 
 C_SUFFIX = ".c"
 GUARDED = frozenset(name for name in PRINTED if "v" not in name)  # those that take the arguments themselves

@@ -16,7 +16,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-from firedamp.command_words import Step, Words, parse, split
+from firedamp.cc.words import Step, Words, parse, split
 
 SECTION = ".firedamp_library"  # of a harness: its target.so. Not loaded; cp, mv and strip keep it
 CARRIER = f'.section {SECTION},"",@progbits\n.incbin "%s"\n.section .note.GNU-stack,"",@progbits\n'
@@ -37,7 +37,7 @@ def main_cxx() -> int:
 
 
 def launch() -> int:
-    """`python -c ... KIT NAME WORDS`: what compiler_kit.launchers writes."""
+    """`python -c ... KIT NAME WORDS`: what kit.launchers writes."""
     kit, name, *words = sys.argv[1:]
     return run(json.loads(Path(kit).read_text()), name, words)
 
@@ -46,7 +46,7 @@ def _installed(name: str) -> int:
     memory = Path(tempfile.gettempdir(), f"firedamp-cc-{os.getuid()}-{_key():08x}.json")
     kit = _remembered(memory)
     if kit is None:
-        from firedamp.compiler_kit import of_environment
+        from firedamp.cc.kit import of_environment
         from firedamp.errors import FiredampError
 
         try:
@@ -61,8 +61,8 @@ def _installed(name: str) -> int:
 
 def _key() -> int:
     """Of everything that decides which kit it is: the environment, and firedamp's own files."""
-    home = Path(__file__).parent
-    files = (home / "profiles.py", home / "compiler_kit.py", *sorted((home / "runtime").iterdir()))
+    home = Path(__file__).parents[1]
+    files = (home / "building" / "profiles.py", home / "cc" / "kit.py", *sorted((home / "runtime").iterdir()))
     facts = (sys.prefix, *map(os.environ.get, ASKED), *((path.name, path.stat().st_mtime_ns) for path in files))
     return zlib.crc32(repr(facts).encode())
 
@@ -85,7 +85,7 @@ def _remember(memory: Path, kit: Path) -> None:
 
 
 def run(kit: dict[str, Any], name: str, given: list[str]) -> int:
-    """Becomes the compiler, or links a harness. `kit`: as compiler_kit.Kit."""
+    """Becomes the compiler, or links a harness. `kit`: as kit.Kit."""
     driver: list[str] = kit["cxx"] if name.endswith("++") else kit["cc"]
     if not driver:
         print(f"{name}: {kit['name']} has no C++ driver here; apt-get install g++", file=sys.stderr)
@@ -122,7 +122,7 @@ def _guards(kit: dict[str, Any], words: Words) -> list[str]:
 
 
 def _harness(kit: dict[str, Any], name: str, driver: list[str], words: Words, flags: list[str]) -> int:
-    """Linked twice, as build.py links a harness: what libFuzzer drives, and what replays one input."""
+    """Linked twice, as building.build links a harness: what libFuzzer drives, and what replays one input."""
     stray = next((path for path in words.inputs if _is_for_programs(path)), None)
     if stray is not None:
         print(

@@ -8,8 +8,8 @@ by -finline-functions-called-once alone, clang 14 does it everywhere unless it i
 import re
 from pathlib import Path
 
+from firedamp.building.toolchain import Compiler, fortify_level
 from firedamp.target import Profile, TargetKind
-from firedamp.toolchain import Compiler, fortify_level
 
 # Kept as calls, so that runtime/compare.c sees what is compared.
 COMPARED = ("memcmp", "strcmp", "strncmp", "strcasecmp", "strncasecmp", "strstr", "strcasestr", "memmem")

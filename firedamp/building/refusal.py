@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from firedamp.building.proof import Names, describe
 from firedamp.errors import BuildError
-from firedamp.proof import Names, describe
 from firedamp.target import Build, TargetKind
 
 ENTRY = "LLVMFuzzerTestOneInput"

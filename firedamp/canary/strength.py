@@ -7,8 +7,8 @@ that the program gives away; and functions that have none.
 
 from dataclasses import dataclass
 
-from firedamp.canary_functions import Census
-from firedamp.canary_watch import Leak, Sighting
+from firedamp.canary.functions import Census
+from firedamp.canary.watch import Leak, Sighting
 from firedamp.outcome import Frame
 
 BYTES = 8

@@ -13,13 +13,13 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from firedamp import profiles, toolchain
-from firedamp.build_cache import digest, scratch
+from firedamp.building import profiles, toolchain
+from firedamp.building.cache import digest, scratch
+from firedamp.building.runtime_objects import archive, compile_runtime, runtime_digest, tools
+from firedamp.building.toolchain import Compiler
 from firedamp.errors import UsageError
-from firedamp.runtime_objects import archive, compile_runtime, runtime_digest, tools
 from firedamp.suggestion import did_you_mean
 from firedamp.target import Profile, TargetKind
-from firedamp.toolchain import Compiler
 
 KINDS = (TargetKind.PROGRAM, TargetKind.HARNESS)
 OFF = "coverage_off.c"
@@ -69,7 +69,7 @@ def of_environment(environment: dict[str, str]) -> Path:
 
 def launchers(kit: Path) -> tuple[Path, Path]:
     """firedamp-cc and firedamp-c++ as scripts that know their kit: no environment is asked, so none can be lost."""
-    home = Path(__file__).parents[1]
+    home = Path(__file__).parents[2]
     paths = (kit.parent / "firedamp-cc", kit.parent / "firedamp-c++")
     for path in paths:
         if not path.exists():

@@ -7,7 +7,7 @@ below it, and the input whether its bytes are what overwrote it. Each may be mis
 from collections.abc import Callable
 from dataclasses import replace
 
-from firedamp.canary_slot import find_slot
+from firedamp.canary.slot import find_slot
 from firedamp.outcome import Fatal, Frame, Smash, StackScene
 from firedamp.symbols import Buffer, buffers
 

@@ -20,16 +20,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, assert_never
 
-from firedamp import compiler_kit, format_compile, profiles, toolchain
-from firedamp.artifact import take
-from firedamp.build_cache import FACTS, BuildCache, dependencies, digest, file_digest, linked_files
-from firedamp.build_refusal import check_entries, first_errors, remedy, unguarded
+from firedamp.building import format_compile, profiles, toolchain
+from firedamp.building.artifact import take
+from firedamp.building.cache import FACTS, BuildCache, dependencies, digest, file_digest, linked_files
+from firedamp.building.prepare import prepared
+from firedamp.building.proof import Names, names, prove
+from firedamp.building.refusal import check_entries, first_errors, remedy, unguarded
+from firedamp.building.runtime_objects import archive, compile_runtime, mutator, runtime_digest, tools
+from firedamp.building.toolchain import Compiler
+from firedamp.cc import kit as wrapper_kit
 from firedamp.errors import BuildError, ToolMissing, UnguardedTarget
-from firedamp.prepare import prepared
-from firedamp.proof import Names, names, prove
-from firedamp.runtime_objects import archive, compile_runtime, mutator, runtime_digest, tools
 from firedamp.target import Build, Profile, Proof, Target, TargetKind
-from firedamp.toolchain import Compiler
 
 Progress = Callable[[str], None]
 
@@ -312,7 +313,7 @@ def _sources(target: Target, tree: Path) -> tuple[Path, ...]:
 
 def _environment(compiler: Compiler, profile: Profile, kind: TargetKind, cache: Path) -> dict[str, str]:
     """For `prepare`: what it compiles is instrumented too, whatever flags its own makefiles choose."""
-    cc, cxx = compiler_kit.launchers(compiler_kit.make(compiler, profile, cache, kind=kind))
+    cc, cxx = wrapper_kit.launchers(wrapper_kit.make(compiler, profile, cache, kind=kind))
     return {
         "CC": str(cc),
         "CXX": str(cxx),

@@ -10,8 +10,8 @@ from elftools.elf.dynamic import DynamicSection, DynamicTag
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
-from firedamp.archive import members
-from firedamp.format_marks import PRINTED
+from firedamp.building.archive import members
+from firedamp.building.format_marks import PRINTED
 from firedamp.target import Proof
 
 # Every function of glibc 2.36 with a fortified twin `__NAME_chk` (nm -D libc.so.6).
