@@ -13,6 +13,8 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
+from firedamp.format_marks import IN_CODE
+
 MOST_NUMBERS, MOST_TEXTS = 64, 128  # each word takes its turn with the others
 LONGEST = 24  # of a text: what is longer is a message and no key word
 # Intel SDM vol. 2: mov, ucomi, comi, pcmpeq, cmp of SSE; ModRM mod 00, r/m 101: an operand at rip + disp32
@@ -39,7 +41,8 @@ def words(binary: Path) -> tuple[bytes, ...]:
             if code is None or elf.get_section_by_name(".dynsym") is None:
                 return ()
             text, constants, start = code.data(), data.data() if data else b"", data["sh_addr"] if data else 0
-            numbers = (*_loaded(text, code["sh_addr"], constants, start), *_pairs(text))
+            found = (*_loaded(text, code["sh_addr"], constants, start), *_pairs(text))
+            numbers = (word for word in found if not any(mark in word for mark in IN_CODE))
     except ELFError:
         return ()
     texts = (found for found in _TEXT.findall(constants) if not _FOREIGN.fullmatch(found) and b"  " not in found)

@@ -7,6 +7,7 @@ What is called through a pointer or without a declaration is not.
 """
 
 import re
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -21,6 +22,8 @@ PRINTED = PRINTING | frozenset(f"__{name}_chk" for name in PRINTING)
 # The values are those of firedamp/runtime/format.c; the low byte is the number of arguments.
 END = 0x9D4C7A61E83BF200
 REAL_END = "-0x1.c3f19e7d2b6{:02x}p-419"  # as a double: 0xa5cc3f19e7d2b6NN
+# What both look like in the code, without the count: an input that had them would look like a mark.
+IN_CODE = tuple(struct.pack(f, end)[1:] for f, end in (("<Q", END), ("<d", float.fromhex(REAL_END.format(0)))))
 MOST_GIVEN = 0xFF
 TYPES = 16  # arguments whose type is told
 LONGEST_TYPED = 2000  # characters of an argument that is repeated to ask for its type

@@ -187,6 +187,13 @@ static const char *firedamp_first_directive(const char *format) {
   return NULL;
 }
 
+/* Programs that take formats from their users (awk, printf(1), seq) read them themselves and give libc one directive
+   after the other, each with what it asks for. Where nobody has counted, only more than one is a user's own format. */
+static int firedamp_has_two_directives(const char *format) {
+  const char *first = firedamp_first_directive(format);
+  return first && firedamp_first_directive(first + 1);
+}
+
 struct search {
   const char *format, *directive;
   struct firedamp_format_facts *facts;
@@ -301,7 +308,8 @@ static void firedamp_examine(const struct firedamp_format_call *call, const stru
   va_end(copy);
   if (!given.argument && (constant || given.count >= 0)) return;
   struct firedamp_format_facts facts = {.constant = constant};
-  if (!constant) firedamp_find_origin(wants->format, &facts);
+  if (!constant && (given.argument || firedamp_has_two_directives(wants->format)))
+    firedamp_find_origin(wants->format, &facts);
   if (!given.argument && !facts.alike_bytes) return;
   int first_wrong = given.argument ? given.argument : 1;
   if (call->fortified && !constant && firedamp_is_left_to_libc(wants, wants->format, first_wrong)) return;

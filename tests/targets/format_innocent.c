@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Ten right ways to use formats, among them all that a careless guard would take for wrong ones. */
+/* Eleven right ways to use formats, among them all that a careless guard would take for wrong ones. */
 
 static char line[512];
 
@@ -57,6 +57,18 @@ static void repeated(const char *text) {
   snprintf(line, sizeof line, format, 1, 2, 3, 4, 5, 6, 7, 8);
 }
 
+/* As awk does: a user's format is read here, and libc gets one directive at a time with what it asks for. */
+static void user_format(const char *text, int (*print)(char *, size_t, const char *, ...)) {
+  for (const char *at = text; (at = strchr(at, '%')); at++) {
+    size_t digits = strspn(at + 1, "0123456789");
+    char piece[sizeof line];
+    if (at[1 + digits] != 'd') continue;
+    memcpy(piece, at, digits + 2);
+    piece[digits + 2] = '\0';
+    print(line, sizeof line, piece, 7);
+  }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char text[64] = {0};
   int (*through_pointer)(char *, size_t, const char *, ...) = snprintf;
@@ -72,6 +84,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   run_time_width(text);
   copied_format(text);
   repeated(text);
+  user_format(text, snprintf);
   fprintf(stderr, "%s\n", text);
   return 0;
 }

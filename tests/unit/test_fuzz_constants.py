@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from firedamp.format_marks import IN_CODE, marked
 from fuzz.constants import LONGEST, words
 
 pytestmark = pytest.mark.parametrize(
@@ -22,9 +23,15 @@ const char *file(void) { return "tool.c"; }
 """
 
 
-def made(compiler: str, tmp_path: Path) -> tuple[bytes, ...]:
+PRINTING = """
+int printf(const char *format, ...);
+void print(double x, long a, long b) { printf("%f", x); printf("%ld %ld", a, b); printf("%ld", a); }
+"""
+
+
+def made(compiler: str, tmp_path: Path, text: str = SOURCE) -> tuple[bytes, ...]:
     source, binary = tmp_path / "a.c", tmp_path / "a.so"
-    source.write_text(SOURCE)
+    source.write_text(text)
     subprocess.run([compiler, "-O1", "-fno-builtin", "-fPIC", "-shared", source, "-o", binary], check=True)
     return words(binary)
 
@@ -40,3 +47,10 @@ def test_messages_and_names_of_sources_are_not(compiler: str, tmp_path: Path) ->
     assert b"tool.c" not in found
     assert max(map(len, found)) <= LONGEST
     assert len(found) == len(set(found))
+
+
+def test_no_input_is_made_to_look_like_a_mark_of_format_guard(compiler: str, tmp_path: Path) -> None:
+    """A right program that printed it would seem to have given too little."""
+    found = made(compiler, tmp_path, marked(PRINTING))
+    assert IN_CODE[1] in (tmp_path / "a.so").read_bytes()
+    assert not [word for word in found for mark in IN_CODE if mark in word]
