@@ -13,7 +13,7 @@ from pathlib import Path
 from elftools.common.exceptions import ELFError
 from elftools.elf.elffile import ELFFile
 
-from firedamp.format_marks import IN_CODE
+from firedamp.building.format_marks import IN_CODE
 
 MOST_NUMBERS, MOST_TEXTS = 64, 128  # each word takes its turn with the others
 LONGEST = 24  # of a text: what is longer is a message and no key word

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from firedamp.format_marks import IN_CODE, marked
+from firedamp.building.format_marks import IN_CODE, marked
 from fuzz.constants import LONGEST, words
 
 pytestmark = pytest.mark.parametrize(
