@@ -144,7 +144,7 @@ def test_a_slow_seed_is_set_aside_and_said(make: Make, tmp_path: Path) -> None:
     seeds.mkdir()
     (seeds / "slow").write_bytes(b"!slow")
     (seeds / "good").write_bytes(b"?good")
-    attempts, progress = search(made, tmp_path, runs=2_000, enough=None)
+    attempts, progress = search(made, tmp_path, time_s=8, runs=2_000, enough=None)
     assert attempts == []
     assert {path.read_bytes() for path in (tmp_path / "results" / "t" / "quarantine").iterdir()} == {b"!slow"}
     assert any("longer than 2 s" in note for note in progress.notes)
@@ -261,13 +261,15 @@ def test_libfuzzers_own_complaint_is_passed_on(make: Make, tmp_path: Path) -> No
 
 def test_stopping_is_heeded_at_once(make: Make, tmp_path: Path) -> None:
     made = make("")
-    progress, started, asked = Progress(), time.monotonic(), []
+    progress, started, told = Progress(), time.monotonic(), []
 
     def stopping() -> bool:
-        asked.append(time.monotonic() - started > 2)
-        return asked[-1]
+        now = time.monotonic()
+        if now - started > 2:
+            told.append(now)
+        return bool(told)
 
     job = Job(target=made.target, build=made, results=tmp_path / "results", stopping=stopping)
     assert list(fuzz.ENGINE.search(job, progress)) == []
-    assert 1 <= asked.count(True) <= 3  # nothing goes on once it was said
+    assert time.monotonic() - told[0] < 10
     assert progress.complete is False
