@@ -4,7 +4,10 @@ Contents are never changed, names are: ours is the SHA-1 of the content, as libF
 """
 
 import hashlib
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,18 @@ from firedamp.errors import UsageError
 from firedamp.reproducer_file import write_atomically
 
 LARGEST_BYTES = 1 << 26  # of one file: beyond that it is no input, and an archive may claim any size
+# A method that is unknown, a password, and what each method's own library says of damaged data (OSError: bz2).
+UNPACKING_ERRORS = (
+    zipfile.BadZipFile,
+    NotImplementedError,
+    RuntimeError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    struct.error,
+)
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that the format knows: the same corpus makes the same archive
 
 
@@ -58,8 +73,8 @@ def _members(path: Path) -> Iterator[bytes]:
             for member in sorted(archive.infolist(), key=lambda each: each.filename):
                 if not member.is_dir() and member.file_size <= LARGEST_BYTES:
                     yield archive.read(member)
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:  # the latter two: its method, a password
-        raise UsageError(f"{path}: cannot be unpacked: {error}; pack it anew") from None
+    except UNPACKING_ERRORS as error:
+        raise UsageError(f"{path}: cannot be unpacked: {str(error) or 'it is cut short'}; pack it anew") from None
 
 
 def bring_in(folder: Path, paths: Iterable[Path]) -> Imported:

@@ -1,5 +1,6 @@
 """Corpora in and out: whatever fuzzer they come from, no byte changes and no input is there twice."""
 
+import struct
 import zipfile
 from pathlib import Path
 
@@ -81,3 +82,20 @@ def test_a_cover_reaches_all_and_nothing_in_it_is_useless(corpus: list[tuple[int
 def test_of_equal_inputs_the_smallest_is_kept() -> None:
     measured = [Measured(path=Path(name), size=len(name), features=0b11) for name in ("long", "a", "bb")]
     assert cover(measured) == {Path("a")}
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("damage", ["data", "sizes"])
+def test_an_archive_with_any_damage_is_named_with_a_remedy(method: int, damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "seeds.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a", b"abc" * 3000)
+    raw = bytearray(path.read_bytes())
+    entry = raw.rfind(b"PK\1\2")  # of the central directory: APPNOTE.TXT, 4.3.12
+    if damage == "data":
+        raw[31:50] = b"\xff" * 19
+    else:
+        struct.pack_into("<II", raw, entry + 20, 900_000, 900_000)
+    path.write_bytes(raw)
+    with pytest.raises(UsageError, match=r"seeds\.zip: cannot be unpacked: .+; pack it anew"):
+        list(contents(path))
