@@ -53,6 +53,14 @@ class Progress:
         """Faults that were neither executed nor skipped for a reason."""
         return self.planned - self.done - self.taken_over - sum(self.skips.values())
 
+    def note(self, text: str) -> None:
+        """Each text once, however often it happens."""
+        if text not in self.notes:
+            self.notes.append(text)
+
+    def skip(self, reason: str) -> None:
+        self.skips[reason] = self.skips.get(reason, 0) + 1
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:

@@ -8,7 +8,6 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from select import select
 from signal import SIGKILL
@@ -22,22 +21,21 @@ from firedamp.outcome import Outcome
 from firedamp.reproducer import Reproducer
 from firedamp.room import Room
 from firedamp.target import Profile, TargetKind
-from fuzz import command, flags, stability, structure
+from fuzz import command, flags, notes, stability, structure
 from fuzz.events import Survived
 from fuzz.journal import Journal
 from fuzz.pending import Keeper, Pending
-from fuzz.plan import Plan
 from fuzz.pool import Pool
 from fuzz.recurrence import Recurrence
+from fuzz.rest import Rest
 from fuzz.steady import SteadyBench
 from fuzz.supervisor import End, Supervisor
 from fuzz.survival import DOUBTS, Sighting, Survivals
-from fuzz.temporary import find_temporary
 from fuzz.tokens import write_dictionary
 from fuzz.twin import Twin
+from fuzz.worker import Worker
 
 TICK_S = 0.2  # how often counters are read and `stopping` is asked
-REPLACED = 5  # times that one child may be killed from outside
 SLOW_LEAST_S, SLOW_SHARE = 1.0, 0.5  # of the time-out: slow, where it is no time-out yet
 STUCK_S = 10.0  # beyond libFuzzer's own time-out: the target holds off or replaced SIGALRM
 BARREN_LIVES = 5  # in a row that ended outside the target or on the empty input: going on would only loop
@@ -45,30 +43,6 @@ TIMED_OUT, OUT_OF_MEMORY = 70, 71  # libFuzzer's exit statuses (FuzzerOptions.h)
 SPENT = 80  # FIREDAMP_SPENT of firedamp/runtime/survive.h
 CONSEQUENCE = "deaths after survived detections that a fresh process does not show"
 LATE_S = 2.0  # after a search, for survived detections that nobody has looked at
-
-
-@dataclass(slots=True, kw_only=True)
-class _Worker:
-    """One child and its lives."""
-
-    index: int
-    folder: Path  # private to it
-    supervisor: Supervisor
-    quota: int | None  # executions
-    lives: int = 0
-    alive: bool = False
-    executions: int = 0
-    survived: int = 0  # detections, before this life
-    advanced_at: float = 0.0
-    stopped: bool = False  # by us: its end is no death
-    barren: int = 0
-    cause: str = ""  # of a death that we brought about
-    earlier: int = 0  # executions of children that were replaced
-    replaced: int = 0
-
-    @property
-    def total(self) -> int:
-        return self.earlier + self.supervisor.monitor.executions
 
 
 class Search:
@@ -81,10 +55,8 @@ class Search:
         self._recurrence = Recurrence()
         self._survivals = Survivals()
         self._started = time.monotonic()
-        self._rested_s = 0.0
         self._edges = 0
-        self._workers: list[_Worker] = []
-        self._plans: list[Plan] = []
+        self._workers: list[Worker] = []
         self._keeping = threading.Lock()
         self._twin: Twin | None = None
 
@@ -104,14 +76,14 @@ class Search:
     def attempts(self) -> Iterator[Attempt]:
         """Yields until time, runs or `stopping` end the search, or no child can go on."""
         self._started = time.monotonic()
-        self._await_turn()
+        self._rest.wait(self._over)
         yield from self._recovered()
         self._measure_stability()
         for worker in self._workers:
             self._begin(worker)
         while any(worker.alive for worker in self._workers) and not self._over():
-            if self._job.resting() or self._disk.is_short():
-                yield from self._rest()
+            if self._rest.is_due():
+                yield from self._pause()
                 continue
             ready = select([worker.supervisor.status_fd for worker in self._workers if worker.alive], [], [], TICK_S)[0]
             self._tick()
@@ -132,7 +104,7 @@ class Search:
             self._measure_stability()
         if self._twin is not None:
             yield from () if self._job.stopping() else self._twin.late()
-            self._note(self._twin.words())
+            self._progress.note(self._twin.words())
         self._note_mutator()
         self._progress.complete = self._job.stopping() is False
 
@@ -159,6 +131,7 @@ class Search:
         )
         self._journal = stack.enter_context(Journal(results / "journal.jsonl"))
         self._journal.write("start", target=target.name, corpus=len(self._pool), seeds=seeds, seed=job.seed)
+        self._rest = Rest(job, self._progress, self._disk, self._journal)
         stack.callback(self._say_stop)
         self._bench = stack.enter_context(SteadyBench(target, job.build))
         stack.callback(self._close_workers)
@@ -177,69 +150,53 @@ class Search:
                 sample=sample,
                 survive=job.options.get("survive") is not False,
             )
-            self._plans.append(plan)
-            supervisor = Supervisor(plan, max_len=target.max_len)
-            quota = None if job.runs is None else -(-job.runs // max(1, job.workers))
-            self._workers.append(_Worker(index=index, folder=folder, supervisor=supervisor, quota=quota))
+            self._workers.append(
+                Worker(
+                    index=index,
+                    folder=folder,
+                    plan=plan,
+                    max_len=target.max_len,
+                    supervisor=Supervisor(plan, max_len=target.max_len),
+                    quota=None if job.runs is None else -(-job.runs // max(1, job.workers)),
+                )
+            )
         if (make := job.options.get("twin")) is not None and callable(make):
             inputs = self._pool.corpus, self._pool.seeds
             self._twin = stack.enter_context(Twin(target, make, inputs, private / "twin"))
         self._pending = Pending(results / "pending")
         stack.enter_context(Keeper(self._keep))
-        self._note_confinement()
+        for note in notes.of_confinement(self._workers[0].supervisor, job.build):
+            self._progress.note(note)
         if target.kind is TargetKind.COMMAND:
-            self._note("no coverage feedback: an installed command is fuzzed blindly; give its sources for better")
+            self._progress.note(
+                "no coverage feedback: an installed command is fuzzed blindly; give its sources for better"
+            )
 
     def _timeout_s(self) -> int:
         """libFuzzer's. A program's own time-out is kept by the child; libFuzzer's would only end the life."""
         own = self._job.target.kind in {TargetKind.PROGRAM, TargetKind.COMMAND}
         return flags.whole_seconds(self._job.target.limits) * (4 if own else 1)
 
-    def _note_confinement(self) -> None:
-        first = self._workers[0].supervisor
-        if not first.namespace:
-            self._note(
-                "no pid namespace on this machine: a daemon that the target starts may outlive a killed firedamp"
-            )
-        if not first.confinement.startswith("landlock"):
-            self._note(f"the fuzzing process is not confined: {first.confinement}")
-        elif self._job.build is not None and (what := find_temporary(self._job.build.executable)):
-            self._note(
-                f"the target seems to use {what}, but may not write outside of its private folder: if it needs that "
-                "file, let it use $TMPDIR or the working folder"
-            )
-
-    def _begin(self, worker: _Worker) -> None:
+    def _begin(self, worker: Worker) -> None:
         """The next life, unless the executions are used up."""
-        executions = worker.total
-        remaining = None if worker.quota is None else worker.quota - executions
+        remaining = worker.remaining
         worker.alive = remaining is None or remaining > 0
         if worker.alive:
-            seed = flags.life_seed(self._job.seed, worker.index, worker.lives)
-            worker.lives += 1
-            worker.cause, worker.stopped = "", False
-            worker.survived = worker.supervisor.events.survived
-            worker.executions, worker.advanced_at = worker.supervisor.monitor.executions, time.monotonic()
             try:
-                worker.supervisor.begin(self._command_line.argv(seed=seed, runs=remaining))
+                worker.begin(self._command_line, self._job.seed, remaining)
             except WorkerDied:
                 self._replace(worker)
 
-    def _replace(self, worker: _Worker) -> None:
-        """The child itself was killed, and with it all that it kept warm. WorkerDied when that happens again and again.
+    def _replace(self, worker: Worker) -> None:
+        """WorkerDied when it is lost again and again. The input that it was at is no death of the target's.
 
-        Its input is no death of the target's. Under a lock: the keeper looks into the memory that goes away.
+        Under a lock: the keeper looks into the memory that goes away.
         """
-        worker.replaced += 1
-        if worker.replaced > REPLACED:
-            raise WorkerDied(f"fuzzing child: was ended from outside {REPLACED} times; is there enough memory?")
+        worker.count_loss()
         self._journal.write("replaced", worker=worker.index)
-        self._note("a fuzzing child was killed from outside and replaced")
+        self._progress.note("a fuzzing child was killed from outside and replaced")
         with self._keeping:
-            earlier = worker.total
-            worker.supervisor.close()
-            worker.supervisor = Supervisor(self._plans[worker.index], max_len=self._job.target.max_len)
-        worker.earlier, worker.survived = earlier, 0
+            worker.replace()
         self._begin(worker)
 
     def _close_workers(self) -> None:
@@ -250,22 +207,16 @@ class Search:
         spent = time.monotonic() - self._started
         return self._job.stopping() or (self._job.time_s is not None and spent >= self._job.time_s)
 
-    def _rest(self) -> Iterator[Attempt]:
+    def _pause(self) -> Iterator[Attempt]:
         """End all lives until there is room on the disk and it is our turn; the corpus keeps what they have learnt."""
         resting = [worker for worker in self._workers if worker.alive]
         for worker in resting:
             yield from self._halt(worker)
-        self._await_turn()
+        self._rest.wait(self._over)
         for worker in resting if not self._over() else ():
             self._begin(worker)
 
-    def _await_turn(self) -> None:
-        began = time.monotonic()
-        while (self._job.resting() or self._is_short()) and not self._over():
-            time.sleep(TICK_S)
-        self._rested_s += time.monotonic() - began
-
-    def _halt(self, worker: _Worker) -> Iterator[Attempt]:
+    def _halt(self, worker: Worker) -> Iterator[Attempt]:
         worker.alive = False
         end = None
         with suppress(WorkerDied):  # replaced when it is to begin again
@@ -273,19 +224,6 @@ class Search:
             end = worker.supervisor.hear(STUCK_S)
         if end is not None and end.signal != SIGKILL and end.reading.inside:  # it had died before
             yield from self._look(end.reading.input, (end.signal, end.exit_status), worker.supervisor.history()[:-1])
-
-    def _is_short(self) -> bool:
-        """Whether the disk is full; said when that changes."""
-        short, progress = self._disk.is_short(), self._progress
-        if short and not progress.pause:
-            progress.pause = self._disk.words()
-            self._note("paused for a while: the disk was full")
-            with suppress(OSError):
-                self._journal.write("paused", reason="the disk is full")
-        elif progress.pause and not short:
-            progress.pause = ""
-            self._journal.write("resumed", reason="there is room again")
-        return short
 
     def _measure_stability(self) -> None:
         """Of the corpus as it is; an empty one says nothing."""
@@ -298,7 +236,7 @@ class Search:
         )
         self._progress.stability = found
         if found is not None and found < stability.BAD:
-            self._note(
+            self._progress.note(
                 f"stability {found:.0%}: run again, the same inputs reach other edges (state kept between executions, "
                 "the time, random numbers?); coverage leads astray, and a finding may need a sequence of inputs"
             )
@@ -310,7 +248,7 @@ class Search:
         for worker in self._workers:
             self._edges = max(self._edges, worker.supervisor.follow().edges)
         progress.executions = sum(worker.total for worker in self._workers)
-        progress.active_s = time.monotonic() - self._started - self._rested_s
+        progress.active_s = time.monotonic() - self._started - self._rest.spent_s
         progress.executions_per_s = progress.executions / max(progress.active_s, 1e-3)
         progress.edges = self._edges
         progress.survived = sum(worker.supervisor.events.survived for worker in self._workers)
@@ -319,7 +257,7 @@ class Search:
         if (progress.edges, progress.corpus) > before:
             progress.news_s = progress.active_s
 
-    def _watch(self, worker: _Worker) -> None:
+    def _watch(self, worker: Worker) -> None:
         """Kill a life that makes no progress inside the target: libFuzzer's own alarm did not."""
         now = time.monotonic()
         reading = worker.supervisor.monitor.read()
@@ -336,16 +274,18 @@ class Search:
         """Longer than that, and an input of the corpus would hold up every life from its start on."""
         return max(SLOW_LEAST_S, SLOW_SHARE * self._command_line.timeout_s)
 
-    def _set_slow_aside(self, worker: _Worker, data: bytes) -> None:
+    def _set_slow_aside(self, worker: Worker, data: bytes) -> None:
         """Once: a life that is killed for it begins without it. What is in no folder can only be waited for."""
         worker.advanced_at = time.monotonic()
         if self._pool.set_aside(data):
-            self._note(f"inputs that take longer than {self._slow_s():g} s were moved to {self._pool.quarantine}")
+            self._progress.note(
+                f"inputs that take longer than {self._slow_s():g} s were moved to {self._pool.quarantine}"
+            )
             self._journal.write("slow", size=len(data), seconds=self._slow_s())
             worker.stopped = True
             worker.supervisor.kill()
 
-    def _ended(self, worker: _Worker) -> Iterator[Attempt]:
+    def _ended(self, worker: Worker) -> Iterator[Attempt]:
         """A life has ended: look at its input, then begin the next one where that makes sense."""
         end = worker.supervisor.hear(0)
         if end is None:
@@ -360,7 +300,7 @@ class Search:
             executions=end.reading.executions,
             initialised=end.status.initialised,
             inside=end.reading.inside,
-            survived=worker.supervisor.events.survived - worker.survived,
+            survived=worker.survived_now,
         )
         worker.alive = False
         if worker.stopped or end.exit_status == SPENT:
@@ -370,7 +310,7 @@ class Search:
             return  # -runs are used up
         if end.reading.inside:
             cause = worker.cause or end.fatal or (end.signal, end.exit_status)
-            doubtful = worker.supervisor.events.survived > worker.survived
+            doubtful = worker.survived_now > 0
             before = worker.supervisor.history()[:-1]
             yield from self._look(end.reading.input, cause, before, doubtful=doubtful)
         if self._may_go_on(worker, end) and not self._over():
@@ -415,7 +355,7 @@ class Search:
         outcome = self._bench.run_input(data)
         self._recurrence.learn(cause, outcome)
         if doubtful and not guards.judge(outcome):
-            self._skip(CONSEQUENCE)
+            self._progress.skip(CONSEQUENCE)
         else:
             yield self._attempt(data, outcome, before)
         self._pending.settle(data)
@@ -471,7 +411,7 @@ class Search:
                     worker.supervisor.kill()
         return doubts == DOUBTS
 
-    def _may_go_on(self, worker: _Worker, end: End) -> bool:
+    def _may_go_on(self, worker: Worker, end: End) -> bool:
         """Whether another life could get further; what ended this one at once is out of its way then."""
         if end.status.initialised:
             worker.barren = 0
@@ -487,25 +427,31 @@ class Search:
         if end.reading.input and self._pool.add_starter():
             return True
         what = "the empty input" if not end.reading.input else "every first input"
-        self._note(f"stopped: the target ends on {what}, which libFuzzer always runs first; return early for it")
+        self._progress.note(
+            f"stopped: the target ends on {what}, which libFuzzer always runs first; return early for it"
+        )
         return False
 
-    def _note_outside(self, worker: _Worker, end: End) -> None:
-        if worker.supervisor.events.survived > worker.survived:
-            self._skip(CONSEQUENCE)
+    def _note_outside(self, worker: Worker, end: End) -> None:
+        if worker.survived_now > 0:
+            self._progress.skip(CONSEQUENCE)
         elif end.exit_status == OUT_OF_MEMORY:
-            self._note("memory grew to the limit over many executions (a leak?); the process was started afresh")
+            self._progress.note(
+                "memory grew to the limit over many executions (a leak?); the process was started afresh"
+            )
         else:
-            self._note(f"a life ended between executions ({_words(end)}); started afresh")
+            self._progress.note(f"a life ended between executions ({_words(end)}); started afresh")
 
-    def _outside_start(self, worker: _Worker, end: End) -> bool:
+    def _outside_start(self, worker: Worker, end: End) -> bool:
         """The life ended before any input was run: a bad flag is the user's, LLVMFuzzerInitialize the target's."""
         if "ERROR:" in end.said or ("Dictionary" in end.said and end.exit_status == 1):
             raise UsageError(f"libFuzzer refused to start; its words:\n{end.said.strip()}")
-        self._note(f"stopped: the target ended before its first input ({_words(end)}), in LLVMFuzzerInitialize?")
+        self._progress.note(
+            f"stopped: the target ended before its first input ({_words(end)}), in LLVMFuzzerInitialize?"
+        )
         return worker.barren < BARREN_LIVES and end.reading.executions > 0
 
-    def _spooled(self, worker: _Worker) -> Iterator[Attempt]:
+    def _spooled(self, worker: Worker) -> Iterator[Attempt]:
         """Inputs that killed a program: there the child lives on and leaves them in its spool."""
         for path in sorted(worker.supervisor.spool.iterdir()):
             data = path.read_bytes()
@@ -513,21 +459,14 @@ class Search:
             yield from self._look(data, path.name.partition(".")[0])
 
     def _note_quarantine(self) -> None:
-        self._note(f"inputs of the corpus that end the target at once were moved to {self._pool.quarantine}")
-
-    def _skip(self, reason: str) -> None:
-        self._progress.skips[reason] = self._progress.skips.get(reason, 0) + 1
-
-    def _note(self, text: str) -> None:
-        if text not in self._progress.notes:
-            self._progress.notes.append(text)
+        self._progress.note(f"inputs of the corpus that end the target at once were moved to {self._pool.quarantine}")
 
     def _note_mutator(self) -> None:
         """What the user's own costs, as one worker felt it."""
         name = self._job.target.mutator or self._job.target.strategy
         if name is not None:
             words = structure.cost(self._workers[0].folder, name)
-            self._note(words or f"mutator {name}: was never asked; the search ended too soon")
+            self._progress.note(words or f"mutator {name}: was never asked; the search ended too soon")
 
     def _say_stop(self) -> None:
         progress = self._progress
@@ -541,27 +480,10 @@ class Search:
         )
 
     def _note_survival(self) -> None:
-        """What was survived, and what of it could not be done as it should."""
-        progress, events = self._progress, [worker.supervisor.events for worker in self._workers]
-        progress.signatures = len({each for one in events for each in one.counts()})
-        if progress.survived:
-            self._note(f"survived {progress.survived:,} detections of {progress.signatures:,} signatures in process")
-        if self._survivals.doubted:
-            self._note(
-                f"{self._survivals.doubted:,} of them did nothing in a fresh process; the fuzzing process was started"
-                " afresh each time"
-            )
-        if self._survivals.unseen:
-            self._note(f"{self._survivals.unseen:,} signatures were not looked at in time; search longer")
-        if lost := sum(one.lost for one in events):
-            self._note(f"{lost:,} survived detections were not kept: too many at once")
-        for name in sorted({name for one in events for name in one.handled()}):
-            self._note(f"the target handles {name} itself: what ends in it is not survived")
-        if too_many := max(one.unrestored_bytes for one in events):
-            self._note(
-                f"the target has {too_many >> 10:,} KiB of global variables, too many to be put back after each"
-                " survived detection: what it keeps in them may go wrong later in a life"
-            )
+        events = [worker.supervisor.events for worker in self._workers]
+        self._progress.signatures = len({each for one in events for each in one.counts()})
+        for note in notes.of_survival(self._progress, self._survivals, events):
+            self._progress.note(note)
 
 
 def _words(end: End) -> str:
