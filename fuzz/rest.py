@@ -8,7 +8,7 @@ from firedamp.disk import Disk
 from firedamp.engine import Job, Progress
 from fuzz.journal import Journal
 
-TICK_S = 0.2  # how often it is asked whether the rest is over
+TICK_S = 0.2  # how often a search looks up: at its counters, at the disk, at whether it is to stop
 
 
 class Rest:

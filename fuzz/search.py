@@ -27,7 +27,7 @@ from fuzz.journal import Journal
 from fuzz.pending import Keeper, Pending
 from fuzz.pool import Pool
 from fuzz.recurrence import Recurrence
-from fuzz.rest import Rest
+from fuzz.rest import TICK_S, Rest
 from fuzz.steady import SteadyBench
 from fuzz.supervisor import End, Supervisor
 from fuzz.survival import DOUBTS, Sighting, Survivals
@@ -35,7 +35,6 @@ from fuzz.tokens import write_dictionary
 from fuzz.twin import Twin
 from fuzz.worker import Worker
 
-TICK_S = 0.2  # how often counters are read and `stopping` is asked
 SLOW_LEAST_S, SLOW_SHARE = 1.0, 0.5  # of the time-out: slow, where it is no time-out yet
 STUCK_S = 10.0  # beyond libFuzzer's own time-out: the target holds off or replaced SIGALRM
 BARREN_LIVES = 5  # in a row that ended outside the target or on the empty input: going on would only loop

@@ -15,7 +15,6 @@ PAIRED = frozenset(
     -framework -main-file-name""".split()  # noqa: SIM905
 )
 SOURCES = (".c", ".i", ".cc", ".cp", ".cxx", ".cpp", ".c++", ".C", ".ii", ".CPP", ".m", ".mi")
-ASSEMBLER = (".s", ".S", ".sx")
 PREPROCESSING = frozenset({"-E", "-M", "-MM"})
 FUZZER_LIBRARIES = ("-lFuzzingEngine", "libFuzzingEngine.a")  # what old build scripts call libFuzzer
 NOT_PIE = frozenset({"-static", "-no-pie", "-nopie", "-static-pie", "-pie"})
