@@ -84,8 +84,16 @@ def test_of_equal_inputs_the_smallest_is_kept() -> None:
     assert cover(measured) == {Path("a")}
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
-@pytest.mark.parametrize("damage", ["data", "sizes"])
+@pytest.mark.parametrize(
+    ("method", "damage"),
+    [
+        (zipfile.ZIP_STORED, "data"),
+        (zipfile.ZIP_DEFLATED, "data"),
+        (zipfile.ZIP_BZIP2, "data"),
+        (zipfile.ZIP_LZMA, "data"),
+        (zipfile.ZIP_STORED, "sizes"),  # the other methods' data say where they end
+    ],
+)
 def test_an_archive_with_any_damage_is_named_with_a_remedy(method: int, damage: str, tmp_path: Path) -> None:
     path = tmp_path / "seeds.zip"
     with zipfile.ZipFile(path, "w", method) as archive:
