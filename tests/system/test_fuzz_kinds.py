@@ -121,9 +121,7 @@ def by_provider(data: "atheris.FuzzedDataProvider") -> None:
 @pytest.mark.parametrize("function", ["by_bytes", "by_provider"])
 def test_a_python_harness_is_fuzzed_and_replayed(tmp_path: Path, function: str) -> None:
     (tmp_path / "bad_harness.py").write_text("FATAL = True\n" + HARNESSES)
-    target = Target(
-        name="y", kind=TargetKind.PYTHON, root=tmp_path, harness=f"bad_harness:{function}", max_len=16, limits=LIMITS
-    )
+    target = Target(name="y", kind=TargetKind.PYTHON, root=tmp_path, harness=f"bad_harness:{function}", max_len=16)
     [attempt], _ = search(target, None, tmp_path)
     assert attempt.outcome.ending == Exited(status=1)
     assert b"ValueError: found" in attempt.outcome.stderr
