@@ -229,10 +229,10 @@ class Search:
         paths = self._pool.inputs()
         if not paths or self._job.target.kind in {TargetKind.PROGRAM, TargetKind.COMMAND} or self._disk.is_short():
             return
-        control = Path(self._workers[0].supervisor.spool).parent / "control"
-        found = stability.measure(
-            self._workers[0].supervisor, self._job.target, paths, control=control, seed=self._job.seed
-        )
+        first = self._workers[0]
+        control, before = Path(first.supervisor.spool).parent / "control", first.total
+        found = stability.measure(first.supervisor, self._job.target, paths, control=control, seed=self._job.seed)
+        first.measured += first.total - before
         self._progress.stability = found
         if found is not None and found < stability.BAD:
             self._progress.note(

@@ -31,11 +31,12 @@ class Worker:
     barren: int = 0
     cause: str = ""  # of a death that we brought about
     earlier: int = 0  # executions of children that were replaced
+    measured: int = 0  # executions that only measured something; no part of the search
     replaced: int = 0
 
     @property
     def total(self) -> int:
-        return self.earlier + self.supervisor.monitor.executions
+        return self.earlier + self.supervisor.monitor.executions - self.measured
 
     @property
     def remaining(self) -> int | None:
@@ -66,4 +67,4 @@ class Worker:
         earlier = self.total
         self.supervisor.close()
         self.supervisor = Supervisor(self.plan, max_len=self.max_len)
-        self.earlier, self.survived = earlier, 0
+        self.earlier, self.measured, self.survived = earlier, 0, 0

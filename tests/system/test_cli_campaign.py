@@ -74,6 +74,7 @@ def test_targets_share_one_budget_and_a_second_run_goes_on(project: Path) -> Non
     again = json.loads(second.stdout)
     assert (again["sessions"], "fine: resumed: " in second.stderr) == (2, True)
     assert again["total_executions"] == body["targets"][1]["executions"] + again["executions"]
+    assert (again["executions"], again["stability"]) == (1000, 1.0)  # what stability takes is no part of the search
 
     told = json.loads(run(project, "journal", "fine", "--json").stdout)
     assert (told["sessions"], told["killed"], told["executions"]) == (2, 0, again["total_executions"])
