@@ -249,13 +249,26 @@ def test_a_flag_that_firedamp_replaces_names_the_command(tmp_path: Path, flag: s
 @pytest.mark.needs("clang")
 @pytest.mark.needs("ptrace")
 def test_a_harness_that_dies_of_the_empty_input_is_a_finding_and_an_end(tmp_path: Path) -> None:
-    project(tmp_path, "{ if (size == 0) __builtin_trap(); return data[0]; }")
+    """By a signal that is no mistake of the program's own, and so is not survived in process."""
+    source = project(tmp_path, "{ if (size == 0) raise(SIGUSR1); return data[0]; }") / "harness.c"
+    source.write_text("#include <signal.h>\n" + source.read_text())
     done = run("fuzz", "t", "--time", "30s", "--unguarded", "--json", folder=tmp_path)
     report = json.loads(done.stdout)
     assert done.returncode == 1
-    assert [each["kind"] for each in report["findings"]] == ["ill"]
-    assert report["wall_s"] < 20
+    assert [each["kind"] for each in report["findings"]] == ["signal-SIGUSR1"]
+    assert report["wall_s"] < 20  # an end of its own, not that of its time
     assert "the target ends on the empty input, which libFuzzer always runs first; return early for it" in done.stderr
+
+
+@pytest.mark.needs("clang")
+@pytest.mark.needs("ptrace")
+def test_a_crash_on_the_empty_input_is_survived_and_fuzzing_goes_on(tmp_path: Path) -> None:
+    project(tmp_path, "{ if (size == 0) __builtin_trap(); return data[0]; }")
+    done = run("fuzz", "t", "--time", "90s", "--runs", "50000", "--unguarded", "--json", folder=tmp_path)
+    report = json.loads(done.stdout)
+    assert done.returncode == 1, done.stderr
+    assert [each["kind"] for each in report["findings"]] == ["ill"]
+    assert report["executions"] >= 50_000
 
 
 @pytest.mark.slow
