@@ -20,7 +20,6 @@ from firedamp.finding import Detection, Effect, Finding, Severity, Standing, Sta
 from firedamp.outcome import Frame, Reach, Smash
 from firedamp.suggestion import did_you_mean
 
-NAME = "findings.db"
 VERSION = 1  # of the schema, in PRAGMA user_version
 BUSY_S = 20.0  # longer than any transaction of ours takes, even on a slow disk
 SHORTEST_PREFIX = 3  # fewer digits are more likely a typing mistake than a name

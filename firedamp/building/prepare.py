@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from firedamp.errors import BuildError
+from firedamp.records import holds_results
 
 FLAGS = ("FIREDAMP_CFLAGS",)
 LEFT_OUT = frozenset({"results", ".git", ".venv"})
@@ -77,7 +78,8 @@ def _files(root: Path, cache: Path) -> Iterator[Path]:
 
 
 def _is_left_out(root: Path, path: Path, cache: Path) -> bool:
-    return path.name in LEFT_OUT or path == cache or (path.name in OURS and path.parent == root)
+    ours = path.name in OURS and path.parent == root
+    return path.name in LEFT_OUT or path == cache or ours or holds_results(path)
 
 
 def _content(path: Path) -> bytes:

@@ -18,6 +18,7 @@ def command(target: str | None, as_json: bool, results: Path | None, seed: int |
     firedamp findings
     firedamp findings --json | jq -r '.findings[].kind'
     """
+    from firedamp import records
     from firedamp.cli.results import write, write_json, write_table
     from firedamp.cli.session import Session
     from firedamp.finding import Finding, State
@@ -25,7 +26,7 @@ def command(target: str | None, as_json: bool, results: Path | None, seed: int |
 
     session = Session.open(results)
     found: tuple[Finding, ...] = ()
-    if (session.results / "findings.db").exists():
+    if (session.results / records.NAME).exists():
         with session.store() as store:
             found = store.findings(target)
     confirmed = [each for each in found if each.state is not State.UNCONFIRMED]

@@ -60,7 +60,7 @@ def _chosen(session: "Session", names: tuple[str, ...]) -> "list[Finding]":
     """In the order given, or all that an input shows."""
     from firedamp.errors import UsageError
     from firedamp.finding import State
-    from firedamp.store import NAME
+    from firedamp.records import NAME
 
     if not names and not (session.results / NAME).exists():
         return []

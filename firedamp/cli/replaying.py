@@ -8,9 +8,9 @@ from firedamp import engine, reproducer_file
 from firedamp.cli.session import Session
 from firedamp.confirm import Confirmation, confirm
 from firedamp.finding import Finding, State
+from firedamp.records import NAME as DATABASE
 from firedamp.reproducer import Payload, Reproducer
 from firedamp.reproducer_file import Claim
-from firedamp.store import NAME as DATABASE
 from firedamp.target import Build, Profile, Target
 
 VACUOUS = "no fault took place: none of its calls is made any more, so nothing was tried; sweep the program anew"

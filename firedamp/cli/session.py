@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 from firedamp.errors import UsageError
 from firedamp.project import Config, Sweep, find
+from firedamp.records import NAME as DATABASE
 from firedamp.report.printable import printable
-from firedamp.store import NAME as DATABASE
 from firedamp.store import Store
 from firedamp.suggestion import did_you_mean
 from firedamp.target import MEBIBYTE, Build, InputMode, Limits, Profile, Target, TargetKind

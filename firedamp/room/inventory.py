@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 from firedamp.errors import UsageError
+from firedamp.records import holds_results
 from firedamp.room.lodging import NAME
 from firedamp.room.removal import unlock
 
@@ -43,7 +44,8 @@ def walk(
 ) -> Iterator[tuple[str, os.stat_result]]:
     """(relative path, lstat) of all that lies below `root`, folders before their content; rooms of ours left out.
 
-    `exclude` names entries of the top level. What lies deeper than PATH_MAX is left out: no path can name it.
+    `exclude` names entries of the top level; with it, folders of results are left out wherever they lie.
+    What lies deeper than PATH_MAX is left out: no path can name it.
     A folder of ours that denies reading is opened up if `unlocked` is given, which then gets its path and its mode.
     """
     waiting = [""]
@@ -56,6 +58,8 @@ def walk(
             if len(os.fsencode(path)) >= PATH_LIMIT_BYTES:
                 continue
             status = entry.stat(follow_symlinks=False)
+            if exclude and stat.S_ISDIR(status.st_mode) and holds_results(f"{root}/{path}"):
+                continue
             yield path, status
             if stat.S_ISDIR(status.st_mode):
                 waiting.append(path)

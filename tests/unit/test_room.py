@@ -76,6 +76,16 @@ def test_copy_is_the_source_without_what_is_excluded(source: Path, room: Room) -
     assert sorted(path.name for path in room.path.parent.iterdir()) == ["tmp", "work"]
 
 
+def test_a_folder_of_results_is_no_part_of_the_source_whatever_its_name(tmp_path: Path) -> None:
+    for folder in ("out", "deep/out", "mine"):
+        (tmp_path / "source" / folder).mkdir(parents=True)
+        (tmp_path / "source" / folder / "big").touch()
+    for folder in ("out", "deep/out"):
+        (tmp_path / "source" / folder / "findings.db").touch()
+    with Room(tmp_path / "source") as room:
+        assert {str(path.relative_to(room.path)) for path in room.path.rglob("*")} == {"deep", "mine", "mine/big"}
+
+
 def vandalize(root: Path) -> None:
     (root / "a.txt").write_bytes(b"x")
     (root / "sub" / "tool").unlink()
