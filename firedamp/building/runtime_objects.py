@@ -1,6 +1,10 @@
 """firedamp's own C, compiled: what is linked beside a target, and the assembler that gcc is given."""
 
+import functools
+import os
+import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from firedamp.building import profiles, toolchain
@@ -18,6 +22,7 @@ FLAGGING = (
 RUNTIME = Path(__file__).parents[1] / "runtime"
 
 
+@functools.cache
 def runtime_digest() -> str:
     return digest(file_digest(path) for path in sorted(RUNTIME.iterdir()) if path.is_file())
 
@@ -41,9 +46,12 @@ def mutator(compiler: Compiler, cache: Path, *, crossing: bool) -> Path:
 
 
 def _make(compiler: Compiler, flags: tuple[str, ...], names: tuple[str, ...], output: Path) -> Path:
-    """`output` appears whole or not at all."""
-    draft = scratch(output)
+    """`output` appears whole or not at all. Compiled once per compiler, for all projects of a user."""
     ours = (*profiles.RUNTIME, "-fPIC", f"-ffile-prefix-map={RUNTIME}=firedamp/runtime")
+    kept = _kept(compiler, (*ours, *flags, *names))
+    if kept is not None and kept.is_file():
+        return _put(kept, output)
+    draft = scratch(output)
     sources = (str(RUNTIME / name) for name in names)
     command = (*compiler.command, *ours, *flags, *sources, "-o", str(draft))
     run = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace")
@@ -53,7 +61,24 @@ def _make(compiler: Compiler, flags: tuple[str, ...], names: tuple[str, ...], ou
             f"{toolchain.REMEDY}"
         )
     draft.replace(output)
+    with suppress(OSError):  # a home that is full or read-only: compiled again the next time
+        if kept is not None:
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            _put(output, kept)
     return output
+
+
+def _kept(compiler: Compiler, flags: tuple[str, ...]) -> Path | None:
+    """In the user's cache folder (XDG Base Directory Specification); None for a user without a home."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111 (pathlib's raises)
+    key = digest((str(compiler), *compiler.command, *flags))
+    return base / "firedamp" / runtime_digest()[:12] / key if base.is_absolute() else None
+
+
+def _put(made: Path, place: Path) -> Path:
+    draft = scratch(place)
+    shutil.copyfile(made, draft)
+    return draft.replace(place)
 
 
 def archive(compiler: Compiler, objects: tuple[Path, ...], output: Path) -> Path:
