@@ -29,6 +29,8 @@ def write_json(session: Session, findings: Iterable[Finding], **facts: object) -
 
 def write_table(session: Session, findings: Collection[Finding], unconfirmed: Collection[Finding] = ()) -> None:
     """Findings with their replay commands; what did not come back is listed apart."""
+    if not findings and not unconfirmed:  # rich costs a tenth of a short run
+        return
     from firedamp.report import text
 
     console = text.console()

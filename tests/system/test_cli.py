@@ -49,11 +49,28 @@ def test_help_loads_nothing_heavy() -> None:
         "import sys; from firedamp.cli import main; main(['--help']); main(['fuzz', '--help']); "
         "sys.exit(bool({'rich', 'pydantic', 'elftools', 'sqlite3', 'ptrace', 'atheris'} & sys.modules.keys()))"
     )
+    assert _ends_with_zero(code)
+
+
+@pytest.mark.needs("gcc", "ptrace")
+def test_a_search_without_a_finding_loads_nothing_that_draws_tables(tmp_path: Path) -> None:
+    (tmp_path / "t.c").write_text("int LLVMFuzzerTestOneInput(const char *data, unsigned long size) { return 0; }\n")
+    (tmp_path / "firedamp.toml").write_text('[targets.t]\nsources = ["t.c"]\n')
+    code = (
+        "import sys; from firedamp.cli import main; "
+        "code = main(['fuzz', 't', '--runs', '1', '--compiler', 'gcc', '--unguarded']); "
+        "sys.exit(code or 'rich' in sys.modules)"
+    )
+    assert _ends_with_zero(code, tmp_path)
+
+
+def _ends_with_zero(code: str, folder: Path | None = None) -> bool:
     # A measured process has loaded what coverage needs before it does anything of ours.
     unmeasured = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, check=False, env=unmeasured).returncode == 0
+    run = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, check=False, env=unmeasured, cwd=folder
     )
+    return run.returncode == 0
 
 
 @pytest.mark.parametrize(
