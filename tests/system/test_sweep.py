@@ -97,7 +97,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("unchecked_malloc", "segv-null", "main", ("malloc",)),
         ("unchecked_small_malloc", "segv-null", "main", ("malloc",)),
         ("half_built", "silent-success", "main", ("malloc",)),
-        ("double_free_cleanup", "segv-read", "main", ("malloc",)),
+        ("double_free_cleanup", "heap-corruption", "main", ("malloc",)),
         ("endless_retry", "livelock", "main", ("read",)),
         ("endless_write", "livelock", "main", ("write",)),
         ("deadlock_lock", "deadlock", "load", ("open",)),
