@@ -49,8 +49,9 @@ def _make(compiler: Compiler, flags: tuple[str, ...], names: tuple[str, ...], ou
     """`output` appears whole or not at all. Compiled once per compiler, for all projects of a user."""
     ours = (*profiles.RUNTIME, "-fPIC", f"-ffile-prefix-map={RUNTIME}=firedamp/runtime")
     kept = _kept(compiler, (*ours, *flags, *names))
-    if kept is not None and kept.is_file():
-        return _put(kept, output)
+    with suppress(OSError):  # not there yet, or not ours to read
+        if kept is not None:
+            return _put(kept, output)
     draft = scratch(output)
     sources = (str(RUNTIME / name) for name in names)
     command = (*compiler.command, *ours, *flags, *sources, "-o", str(draft))

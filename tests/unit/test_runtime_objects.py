@@ -20,7 +20,7 @@ def test_the_second_project_takes_what_the_first_one_made(tmp_path: Path, monkey
 
 
 @pytest.mark.needs("cc")
-@pytest.mark.parametrize("home", ["/proc/nowhere", "relative"])
+@pytest.mark.parametrize("home", ["/proc/nowhere", "relative", "/dev/null"])
 def test_a_home_that_keeps_nothing_costs_no_build(home: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", home)
