@@ -7,6 +7,7 @@ written before the row that names them, so a row never points at nothing.
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -21,6 +22,7 @@ from firedamp.outcome import Frame, Reach, Smash
 from firedamp.suggestion import did_you_mean
 
 VERSION = 1  # of the schema, in PRAGMA user_version
+RETRY_S = 0.01
 BUSY_S = 20.0  # longer than any transaction of ours takes, even on a slow disk
 SHORTEST_PREFIX = 3  # fewer digits are more likely a typing mistake than a name
 
@@ -194,10 +196,22 @@ class Store:
     def _open(self) -> None:
         database, version = self._database, self._version()
         self._check(version)
-        database.execute("PRAGMA journal_mode = WAL")
+        self._log_ahead()
         database.execute("PRAGMA synchronous = FULL")  # NORMAL survives kill -9; FULL a power failure, too
         if version < VERSION:
             self._create()
+
+    def _log_ahead(self) -> None:
+        """Of two that open a new file at once SQLite turns one away without waiting (sqlite.org/wal.html, "busy")."""
+        ends = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._database.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if _code(error) != sqlite3.SQLITE_BUSY or time.monotonic() > ends:
+                    raise
+            time.sleep(RETRY_S)
 
     def _create(self) -> None:
         with self._transaction() as database:

@@ -6,7 +6,9 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,6 +19,7 @@ from firedamp.finding import Detection, Finding, Severity, Standing, State
 from firedamp.outcome import Frame
 from firedamp.store import Store
 
+TOGETHER = 4
 TEXT = st.text(st.characters(), max_size=10)  # lone surrogates too: file names are not always UTF-8
 NUMBER = st.integers(min_value=0, max_value=1 << 63)
 FRAMES = st.builds(
@@ -258,3 +261,16 @@ def test_what_cannot_be_written_can_still_be_read(tmp_path: Path) -> None:
         tmp_path.chmod(0o755)
     assert done.stdout == f"{finding.id}\n", done.stderr
     assert "check the folder's permissions" in done.stderr
+
+
+def test_many_open_a_new_file_at_once(tmp_path: Path) -> None:
+    """Targets of one campaign do, each in its own thread."""
+
+    def opened(number: int) -> bool:
+        barrier.wait()
+        with Store(tmp_path / f"{number // TOGETHER}" / "findings.db") as store:
+            return store.find("none") is None
+
+    barrier = Barrier(TOGETHER)
+    with ThreadPoolExecutor(TOGETHER) as pool:
+        assert all(pool.map(opened, range(20 * TOGETHER)))
