@@ -9,6 +9,7 @@ import fcntl
 import importlib
 import os
 import platform
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
@@ -104,13 +105,20 @@ def unsupported() -> "str | None":
 
 def main(arguments: "Sequence[str] | None" = None) -> int:
     """Run one command and return its exit code; never raises, never prints a traceback for what a user can mend."""
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        if arguments is None:  # the process ends: nothing is left that Ctrl-C could stop, but Python would complain
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _run(arguments: "list[str]") -> int:
     _replace_closed_streams()
     reason = unsupported()
     if reason is not None:
         return _fail(reason, 3)
     try:
-        given = list(sys.argv[1:] if arguments is None else arguments)
-        code = firedamp.main(args=given, prog_name="firedamp", standalone_mode=False)
+        code = firedamp.main(args=arguments, prog_name="firedamp", standalone_mode=False)
         sys.stdout.flush()
         return int(code or 0)
     except click.exceptions.Abort:

@@ -134,6 +134,15 @@ def test_another_platform_is_3_with_the_reason(
     assert expected in capsys.readouterr().err
 
 
+def test_ctrl_c_while_the_process_ends_is_not_heard() -> None:
+    program = (
+        "import atexit, os, signal, sys; from firedamp.cli import main; sys.argv = ['firedamp', '--version']; "
+        "atexit.register(os.kill, os.getpid(), signal.SIGINT); sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [("60s", 60.0), ("10m", 600.0), ("1h30m", 5400.0), ("90", 90.0), ("0.5s", 0.5), ("250ms", 0.25)],
