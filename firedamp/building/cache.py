@@ -7,7 +7,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -66,6 +66,13 @@ def dependencies(depfile: Path, tree: Path) -> list[str]:
         return []
     rule = depfile.read_text(errors="surrogateescape").replace("\\\n", " ").partition(": ")[2].partition("\n")[0]
     return [str(tree / name.replace("\0", " ").replace("$$", "$")) for name in rule.replace("\\ ", "\0").split()]
+
+
+def find_user_cache(environment: Mapping[str, str]) -> Path | None:
+    """firedamp's folder among the user's caches (XDG Base Directory Specification); None for a user without a home."""
+    caches = environment.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 (pathlib's raises)
+    folder = Path(caches, "firedamp")
+    return folder if folder.is_absolute() else None
 
 
 def scratch(path: Path) -> Path:

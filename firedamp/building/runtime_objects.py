@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from firedamp.building import profiles, toolchain
-from firedamp.building.cache import digest, file_digest, scratch
+from firedamp.building.cache import digest, file_digest, find_user_cache, scratch
 from firedamp.building.refusal import first_errors
 from firedamp.building.toolchain import Compiler
 from firedamp.errors import ToolMissing
@@ -70,10 +70,8 @@ def _make(compiler: Compiler, flags: tuple[str, ...], names: tuple[str, ...], ou
 
 
 def _kept(compiler: Compiler, flags: tuple[str, ...]) -> Path | None:
-    """In the user's cache folder (XDG Base Directory Specification); None for a user without a home."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"))  # noqa: PTH111 (pathlib's raises)
-    key = digest((str(compiler), *compiler.command, *flags))
-    return base / "firedamp" / runtime_digest()[:12] / key if base.is_absolute() else None
+    folder = find_user_cache(os.environ)
+    return folder / runtime_digest()[:12] / digest((str(compiler), *compiler.command, *flags)) if folder else None
 
 
 def _put(made: Path, place: Path) -> Path:

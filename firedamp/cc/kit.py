@@ -11,10 +11,11 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from firedamp.building import profiles, toolchain
-from firedamp.building.cache import digest, scratch
+from firedamp.building.cache import digest, find_user_cache, scratch
 from firedamp.building.runtime_objects import archive, compile_runtime, runtime_digest, tools
 from firedamp.building.toolchain import Compiler
 from firedamp.errors import UsageError
@@ -83,15 +84,16 @@ def launchers(kit: Path) -> tuple[Path, Path]:
 
 
 def _home(environment: dict[str, str]) -> Path:
-    caches = environment.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 (HOME may be gone)
-    home = Path(caches, "firedamp")
-    try:
-        home.mkdir(parents=True, exist_ok=True)
-    except OSError:
-        home = Path(tempfile.gettempdir(), f"firedamp-{os.getuid()}")  # of this user alone
-        home.mkdir(mode=0o700, exist_ok=True)
-        if home.stat().st_uid != os.getuid():
-            raise UsageError(f"{home} belongs to somebody else; set XDG_CACHE_HOME to a folder of yours") from None
+    """The user's cache, or a private folder beside other temporary files where there is none to write to."""
+    home = find_user_cache(environment)
+    with suppress(OSError):
+        if home is not None:
+            home.mkdir(parents=True, exist_ok=True)
+            return home
+    home = Path(tempfile.gettempdir(), f"firedamp-{os.getuid()}")
+    home.mkdir(mode=0o700, exist_ok=True)
+    if home.stat().st_uid != os.getuid():
+        raise UsageError(f"{home} belongs to somebody else; set XDG_CACHE_HOME to a folder of yours")
     return home
 
 
