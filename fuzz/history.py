@@ -5,9 +5,9 @@ The layout is firedamp/runtime/history.h's: three 64-bit words (inputs, position
 """
 
 import mmap
-import os
 import struct
-from types import TracebackType
+
+from fuzz.shared_memory import SharedMemory
 
 HEADER = struct.Struct("<3Q")
 SLOTS = 1024  # FIREDAMP_HISTORY_SLOTS
@@ -17,53 +17,36 @@ LEAST_BYTES = 1 << 18  # all slots at 256 bytes each, and still in the second ca
 
 
 class History:
-    """Context manager over the memfd `fd` of `size_bytes`; `create` makes one for inputs up to `max_len` bytes."""
+    """What stands in `memory`; `create` makes one for inputs up to `max_len` bytes."""
 
-    def __init__(self, fd: int, size_bytes: int) -> None:
-        self.fd = fd
-        self.size_bytes = size_bytes
-        self._memory = mmap.mmap(fd, size_bytes)
+    def __init__(self, memory: SharedMemory) -> None:
+        self.memory = memory
 
     @classmethod
     def create(cls, max_len: int) -> "History":
-        size_bytes = size_for(max_len)
-        fd = os.memfd_create("firedamp-history", os.MFD_CLOEXEC)
-        os.ftruncate(fd, size_bytes)
-        history = cls(fd, size_bytes)
+        history = cls(SharedMemory.create("history", size_for(max_len)))
         history.clear()
         return history
 
-    def __enter__(self) -> "History":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._memory.close()
-        os.close(self.fd)
-
     def clear(self) -> None:
         """A new life has no past."""
-        HEADER.pack_into(self._memory, 0, 0, 0, self.size_bytes - _BYTES_AT)
+        HEADER.pack_into(self.memory.map, 0, 0, 0, self.memory.size_bytes - _BYTES_AT)
 
     def append(self, data: bytes) -> None:
         """As firedamp_remember does, for targets that Python drives."""
-        inputs, position, capacity = HEADER.unpack_from(self._memory)
+        inputs, position, capacity = HEADER.unpack_from(self.memory.map)
         if len(data) > capacity:
             return
         if position % capacity + len(data) > capacity:
             position += capacity - position % capacity
         start = _BYTES_AT + position % capacity
-        self._memory[start : start + len(data)] = data
-        _SLOT.pack_into(self._memory, HEADER.size + inputs % SLOTS * _SLOT.size, position, len(data))
-        HEADER.pack_into(self._memory, 0, inputs + 1, position + len(data), capacity)
+        self.memory.map[start : start + len(data)] = data
+        _SLOT.pack_into(self.memory.map, HEADER.size + inputs % SLOTS * _SLOT.size, position, len(data))
+        HEADER.pack_into(self.memory.map, 0, inputs + 1, position + len(data), capacity)
 
     def read(self) -> tuple[bytes, ...]:
         """As many inputs as are still whole, oldest first, the one under way last."""
-        return read(self._memory)
+        return read(self.memory.map)
 
 
 def size_for(max_len: int) -> int:

@@ -5,14 +5,12 @@ bytes. The supervisor creates it as a memfd; the child's C runtime writes it, or
 this class does.
 """
 
-import mmap
-import os
 import struct
 from dataclasses import dataclass
-from types import TracebackType
+
+from fuzz.shared_memory import SharedMemory
 
 HEADER = struct.Struct("<5Q")
-_WORD = struct.Struct("<Q")
 _EXECUTIONS, _INSIDE, _SIZE = 8, 16, 24
 MAGIC = 0x31504D4144524946  # "FIRDAMP1" read as bytes
 
@@ -25,54 +23,35 @@ class Reading:
 
 
 class Monitor:
-    """Context manager over the memfd `fd` of `size_bytes`; `create` makes one for inputs up to `max_len` bytes."""
+    """What stands in `memory`; `create` makes one for inputs up to `max_len` bytes."""
 
-    def __init__(self, fd: int, size_bytes: int) -> None:
-        self.fd = fd
-        self.size_bytes = size_bytes
-        self.capacity = size_bytes - HEADER.size
-        self._memory = mmap.mmap(fd, size_bytes)
+    def __init__(self, memory: SharedMemory) -> None:
+        self.memory = memory
+        self.capacity = memory.size_bytes - HEADER.size
 
     @classmethod
     def create(cls, max_len: int) -> "Monitor":
-        size_bytes = HEADER.size + max(max_len, 1)
-        fd = os.memfd_create("firedamp-monitor", os.MFD_CLOEXEC)
-        os.ftruncate(fd, size_bytes)
-        monitor = cls(fd, size_bytes)
-        HEADER.pack_into(monitor._memory, 0, MAGIC, 0, 0, 0, monitor.capacity)
+        monitor = cls(SharedMemory.create("monitor", HEADER.size + max(max_len, 1)))
+        HEADER.pack_into(monitor.memory.map, 0, MAGIC, 0, 0, 0, monitor.capacity)
         return monitor
-
-    def __enter__(self) -> "Monitor":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._memory.close()
-        os.close(self.fd)
 
     @property
     def executions(self) -> int:
-        return int(_WORD.unpack_from(self._memory, _EXECUTIONS)[0])
+        return self.memory.word(_EXECUTIONS)
 
     def read(self) -> Reading:
-        _, executions, inside, size, _ = HEADER.unpack_from(self._memory)
+        _, executions, inside, size, _ = HEADER.unpack_from(self.memory.map)
         kept = min(size, self.capacity)  # a wild write of the target may have hit the header
-        return Reading(executions=executions, inside=bool(inside), input=self._memory[HEADER.size : HEADER.size + kept])
+        data = self.memory.map[HEADER.size : HEADER.size + kept]
+        return Reading(executions=executions, inside=bool(inside), input=data)
 
     def enter(self, data: bytes) -> None:
         """Count one execution and keep its input, before the target sees it."""
         kept = data[: self.capacity]
-        self._memory[HEADER.size : HEADER.size + len(kept)] = kept
-        self._put(_SIZE, len(kept))
-        self._put(_EXECUTIONS, self.executions + 1)
-        self._put(_INSIDE, 1)
+        self.memory.map[HEADER.size : HEADER.size + len(kept)] = kept
+        self.memory.put_word(_SIZE, len(kept))
+        self.memory.put_word(_EXECUTIONS, self.executions + 1)
+        self.memory.put_word(_INSIDE, 1)
 
     def leave(self) -> None:
-        self._put(_INSIDE, 0)
-
-    def _put(self, offset: int, value: int) -> None:
-        _WORD.pack_into(self._memory, offset, value)
+        self.memory.put_word(_INSIDE, 0)

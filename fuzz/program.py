@@ -4,7 +4,6 @@ A crash there does not end the life: its input goes to the spool, from where the
 """
 
 import ctypes
-import mmap
 import os
 import resource
 import select
@@ -22,6 +21,7 @@ from fuzz.life import Life, run_driver
 from fuzz.monitor import Monitor
 from fuzz.mutation import Mutator
 from fuzz.plan import Plan
+from fuzz.shared_memory import SharedMemory
 
 MAP_BYTES = 1 << 16  # of firedamp/runtime/program_coverage.c
 ALIKE_LIMIT = 32  # inputs per cause of death that a program without coverage may leave in the spool
@@ -35,7 +35,8 @@ def program_life(plan: Plan, fuzzer: ctypes.CDLL, mutator: Mutator | None) -> Li
     coverage_map.register(fuzzer)
     if mutator is not None:
         mutator.follow(fuzzer, coverage_map.operands)
-    runner = _Runner(plan=plan, map=coverage_map, monitor=Monitor(plan.monitor_fd, plan.monitor_bytes))
+    monitor = Monitor(SharedMemory(plan.monitor_fd, plan.monitor_bytes))
+    runner = _Runner(plan=plan, map=coverage_map, monitor=monitor)
 
     def live(argv: list[str]) -> int:
         runner.open()
@@ -53,10 +54,8 @@ class CoverageMap:
     """
 
     def __init__(self, operand_bytes: int) -> None:
-        self.fd = os.memfd_create("firedamp-map", os.MFD_CLOEXEC)
-        os.ftruncate(self.fd, MAP_BYTES + operand_bytes)
-        self._memory = mmap.mmap(self.fd, MAP_BYTES + operand_bytes)
-        self._counters = (ctypes.c_uint8 * MAP_BYTES).from_buffer(self._memory)
+        self.memory = SharedMemory.create("map", MAP_BYTES + operand_bytes)
+        self._counters = (ctypes.c_uint8 * MAP_BYTES).from_buffer(self.memory.map)
         # (address, flags) pairs; the addresses only have to differ
         self._places = (ctypes.c_size_t * (2 * MAP_BYTES))(*(word for n in range(MAP_BYTES) for word in (n + 1, 0)))
 
@@ -72,7 +71,7 @@ class CoverageMap:
 
     def reached(self) -> int:
         """One byte per place, 1 where the program has been."""
-        return int.from_bytes(self._memory[:MAP_BYTES].translate(_KNOWN), "little")
+        return int.from_bytes(self.memory.map[:MAP_BYTES].translate(_KNOWN), "little")
 
     def mark(self, place: int) -> None:
         self._counters[place % MAP_BYTES] = 1
@@ -101,8 +100,8 @@ class _Runner:
         self.environment = clean_environment(os.environ) | {"PWD": self.plan.folder}
         self.environment |= {"ASAN_OPTIONS": "abort_on_error=1:detect_leaks=0", "UBSAN_OPTIONS": "halt_on_error=1"}
         if self.plan.covered:
-            self.environment["FIREDAMP_COVERAGE_FD"] = str(self.map.fd)
-            os.set_inheritable(self.map.fd, True)
+            self.environment["FIREDAMP_COVERAGE_FD"] = str(self.map.memory.fd)
+            os.set_inheritable(self.map.memory.fd, True)
 
     def one_input(self, data: "ctypes._Pointer[ctypes.c_uint8]", size: int) -> int:
         """libFuzzer's callback. An error of ours must end the life: ctypes would swallow it."""

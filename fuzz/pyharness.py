@@ -9,6 +9,7 @@ from fuzz.history import History
 from fuzz.life import Life
 from fuzz.monitor import Monitor
 from fuzz.plan import Plan
+from fuzz.shared_memory import SharedMemory
 
 
 def python_life(plan: Plan) -> Life:
@@ -21,8 +22,8 @@ def python_life(plan: Plan) -> Life:
     assert plan.harness is not None
     with atheris.instrument_imports(include=project_modules(Path(plan.root))):
         function = load(plan.harness, plan.root)
-    monitor = Monitor(plan.monitor_fd, plan.monitor_bytes)
-    history = History(plan.history_fd, plan.history_bytes)
+    monitor = Monitor(SharedMemory(plan.monitor_fd, plan.monitor_bytes))
+    history = History(SharedMemory(plan.history_fd, plan.history_bytes))
 
     def one_input(data: bytes) -> None:
         monitor.enter(data)

@@ -42,6 +42,7 @@ class Supervisor:
         self.monitor = Monitor.create(max_len)
         self._history = History.create(max_len)
         self.events = Events.create(max_len)
+        self._shared = (self.monitor.memory, self._history.memory, self.events.memory)
         self._log_fd = os.memfd_create("firedamp-log", os.MFD_CLOEXEC)
         self._log_offset = 0
         self._unread = ""
@@ -56,12 +57,12 @@ class Supervisor:
             control_fd=request_fd,
             status_fd=answer_fd,
             log_fd=self._log_fd,
-            monitor_fd=self.monitor.fd,
-            monitor_bytes=self.monitor.size_bytes,
-            history_fd=self._history.fd,
-            history_bytes=self._history.size_bytes,
-            events_fd=self.events.fd,
-            events_bytes=self.events.size_bytes,
+            monitor_fd=self.monitor.memory.fd,
+            monitor_bytes=self.monitor.memory.size_bytes,
+            history_fd=self._history.memory.fd,
+            history_bytes=self._history.memory.size_bytes,
+            events_fd=self.events.memory.fd,
+            events_bytes=self.events.memory.size_bytes,
         )
         self._child = self._spawn(request_fd, answer_fd)
         try:
@@ -148,9 +149,8 @@ class Supervisor:
             self._child.wait()
         os.close(self.status_fd)
         os.close(self._log_fd)
-        self.monitor.close()
-        self._history.close()
-        self.events.close()
+        for memory in self._shared:
+            memory.close()
 
     def _spawn(self, request_fd: int, answer_fd: int) -> subprocess.Popen[bytes]:
         Path(self._plan.folder).mkdir(parents=True, exist_ok=True)
@@ -160,14 +160,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=self._log_fd,
-                pass_fds=(
-                    request_fd,
-                    answer_fd,
-                    self._log_fd,
-                    self.monitor.fd,
-                    self._history.fd,
-                    self.events.fd,
-                ),
+                pass_fds=(request_fd, answer_fd, self._log_fd, *(memory.fd for memory in self._shared)),
                 start_new_session=True,
             )
         finally:

@@ -8,7 +8,8 @@ from fuzz.history import HEADER, LEAST_BYTES, SLOTS, History
 
 @pytest.fixture
 def history() -> Iterator[History]:
-    with History.create(4096) as created:
+    created = History.create(4096)
+    with created.memory:
         yield created
 
 
@@ -35,5 +36,5 @@ def test_whatever_a_target_writes_there_is_read_without_harm(history: History) -
         history.append(data)
     for _ in range(200):
         words = [chance.choice((0, 1, 2, 2**64 - 1, chance.getrandbits(64))) for _ in range(3)]
-        HEADER.pack_into(history._memory, 0, *words)
+        HEADER.pack_into(history.memory.map, 0, *words)
         history.read()
