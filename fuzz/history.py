@@ -10,9 +10,9 @@ import struct
 from fuzz.shared_memory import SharedMemory
 
 HEADER = struct.Struct("<3Q")
-SLOTS = 1024  # FIREDAMP_HISTORY_SLOTS
-_SLOT = struct.Struct("<2Q")
-_BYTES_AT = HEADER.size + SLOTS * _SLOT.size
+SLOTS = 1024  # FIREDAMP_HISTORYSLOTS
+SLOT = struct.Struct("<2Q")
+BYTES_AT = HEADER.size + SLOTS * SLOT.size
 LEAST_BYTES = 1 << 18  # all slots at 256 bytes each, and still in the second cache
 
 
@@ -30,7 +30,7 @@ class History:
 
     def clear(self) -> None:
         """A new life has no past."""
-        HEADER.pack_into(self.memory.map, 0, 0, 0, self.memory.size_bytes - _BYTES_AT)
+        HEADER.pack_into(self.memory.map, 0, 0, 0, self.memory.size_bytes - BYTES_AT)
 
     def append(self, data: bytes) -> None:
         """As firedamp_remember does, for targets that Python drives."""
@@ -39,9 +39,9 @@ class History:
             return
         if position % capacity + len(data) > capacity:
             position += capacity - position % capacity
-        start = _BYTES_AT + position % capacity
+        start = BYTES_AT + position % capacity
         self.memory.map[start : start + len(data)] = data
-        _SLOT.pack_into(self.memory.map, HEADER.size + inputs % SLOTS * _SLOT.size, position, len(data))
+        SLOT.pack_into(self.memory.map, HEADER.size + inputs % SLOTS * SLOT.size, position, len(data))
         HEADER.pack_into(self.memory.map, 0, inputs + 1, position + len(data), capacity)
 
     def read(self) -> tuple[bytes, ...]:
@@ -51,18 +51,20 @@ class History:
 
 def size_for(max_len: int) -> int:
     """Bytes of a block for inputs up to `max_len` bytes, a multiple of 8."""
-    return _BYTES_AT + (max(LEAST_BYTES, 4 * max_len) + 7 & ~7)
+    return BYTES_AT + (max(LEAST_BYTES, 4 * max_len) + 7 & ~7)
 
 
 def read(memory: mmap.mmap | bytes) -> tuple[bytes, ...]:
     """Of a whole block: as many inputs as are still whole, oldest first."""
     inputs, head, _ = HEADER.unpack_from(memory)
-    capacity = len(memory) - _BYTES_AT
+    capacity = len(memory) - BYTES_AT
+    end = head
     found: list[bytes] = []
     for number in range(inputs - 1, max(-1, inputs - 1 - SLOTS), -1):
-        position, size = _SLOT.unpack_from(memory, HEADER.size + number % SLOTS * _SLOT.size)
+        position, size = SLOT.unpack_from(memory, HEADER.size + number % SLOTS * SLOT.size)
         start = position % capacity
-        if position + size > head or head - position > capacity or start + size > capacity:
+        if position + size > end or head - position > capacity or start + size > capacity:
             break  # overwritten by later ones, or by the target
-        found.append(memory[_BYTES_AT + start : _BYTES_AT + start + size])
+        end = position
+        found.append(memory[BYTES_AT + start : BYTES_AT + start + size])
     return tuple(reversed(found))
