@@ -19,6 +19,7 @@ enum {
   KNOWN_INPUTS = 1 << 16,
   CHECKSUMS = 16,
   MENDINGS = 4,       /* of one input, one after the other */
+  OFTEN = 2, SELDOM = 32, /* one mutant in so many is looked at, for checksums that it has broken */
   LONGEST_CHAIN = 64, /* bytes of a string that is compared byte by byte */
 };
 
@@ -40,6 +41,7 @@ static struct {
   uint32_t base_numbers, chain, mendings;
   size_t run;
   uint32_t checksums[CHECKSUMS], checksum_count; /* places */
+  uint32_t mutant_period, mutants;               /* OFTEN to SELDOM; made since the last one was looked at */
   uint32_t latest;              /* what was made just before a glance: libFuzzer may go on from there */
   uint8_t picked[KNOWN_INPUTS]; /* how often an input was glanced at, by its hash */
 } state;
@@ -95,6 +97,27 @@ static size_t send(enum asked what, const struct firedamp_input *from, const str
   return telling ? ask(what, data, size) : size;
 }
 
+static int meets_checksum(void) {
+  for (uint32_t i = 0; i < state.operands->number_count; i++)
+    if (is_checksum(state.operands->numbers[i].place)) return 1;
+  for (uint32_t i = 0; i < state.operands->text_count; i++)
+    if (is_checksum(state.operands->texts[i].place)) return 1;
+  return 0;
+}
+
+/* To look costs time, and is of use where many mutants come as far as a checksum. */
+static void adapt_mutant_period(void) {
+  uint32_t period = state.mutant_period;
+  period = meets_checksum() ? period / 2 : period + 1;
+  state.mutant_period = period < OFTEN ? OFTEN : period > SELDOM ? SELDOM : period;
+}
+
+static int is_mutant_due(void) {
+  if (!state.checksum_count || ++state.mutants < state.mutant_period) return 0;
+  state.mutants = 0;
+  return 1;
+}
+
 /* The target went wrong at a checksum that it had passed before: write there what it computed. */
 static size_t mend(uint8_t *data, size_t room, uint32_t chance) {
   struct firedamp_patch patches[2 * MENDINGS];
@@ -142,7 +165,7 @@ static size_t follow(uint8_t *data, size_t room, uint32_t chance) {
     state.patch_next = 0;
   } else {
     if (asked == PATCHED) learn_checksum(), state.mendings = 0, state.chain = 0, state.run = 0;
-    if (asked == MUTANT) state.mendings = 0;
+    if (asked == MUTANT) state.mendings = 0, adapt_mutant_period();
     if (asked == PATCHED || asked == CHAINED) size = lengthen(data, room);
     if (!size && state.checksum_count) size = mend(data, room, chance);
   }
@@ -164,7 +187,7 @@ static size_t solve(uint8_t *data, size_t size, size_t room, unsigned seed) {
   if (state.calls % 2 && (made = try_patch(data, room))) return made;
   if (state.patch_next == state.patch_count && state.calls % GLANCE == 0 && is_due(data, size)) return ask(BASE, data, size);
   made = state.libfuzzers(data, size, room);
-  if (state.checksum_count && state.calls % 2) ask(MUTANT, data, made);
+  if (is_mutant_due()) ask(MUTANT, data, made);
   if (state.calls % GLANCE == GLANCE - 1) state.latest = digest(data, made);
   return made;
 }
