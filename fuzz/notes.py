@@ -3,15 +3,16 @@
 from collections.abc import Iterator
 
 from firedamp.engine import Progress
-from firedamp.target import Build
+from firedamp.target import Build, Target, TargetKind
 from fuzz.events import Events
+from fuzz.pool import Pool
 from fuzz.supervisor import Supervisor
 from fuzz.survival import Survivals
 from fuzz.temporary import find_temporary
 
 
-def of_confinement(child: Supervisor, build: Build | None) -> Iterator[str]:
-    """What of the child's confinement is missing, or may be in the target's way."""
+def of_start(child: Supervisor, target: Target, build: Build | None) -> Iterator[str]:
+    """What of the child's confinement is missing, or may be in the target's way; what the target cannot have."""
     if not child.namespace:
         yield "no pid namespace on this machine: a daemon that the target starts may outlive a killed firedamp"
     if not child.confinement.startswith("landlock"):
@@ -21,6 +22,12 @@ def of_confinement(child: Supervisor, build: Build | None) -> Iterator[str]:
             f"the target seems to use {what}, but may not write outside of its private folder: if it needs that "
             "file, let it use $TMPDIR or the working folder"
         )
+    if target.kind is TargetKind.COMMAND:
+        yield "no coverage feedback: an installed command is fuzzed blindly; give its sources for better"
+
+
+def of_quarantine(pool: Pool) -> str:
+    return f"inputs of the corpus that end the target at once were moved to {pool.quarantine}"
 
 
 def of_survival(progress: Progress, survivals: Survivals, events: list[Events]) -> Iterator[str]:

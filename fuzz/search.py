@@ -1,10 +1,9 @@
-"""One bounded search: keeps the children fuzzing, looks at each death in a fresh process, says what it saw.
+"""One bounded search: keeps the children fuzzing until time, executions or the user end it.
 
 Each life starts from the living corpus, so nothing that was learnt is lost with the process that learnt it.
 """
 
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -13,25 +12,20 @@ from select import select
 from signal import SIGKILL
 from types import TracebackType
 
-from firedamp import guards
 from firedamp.disk import Disk
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError, WorkerDied
-from firedamp.outcome import Outcome
-from firedamp.reproducer import Reproducer
 from firedamp.room import Room
-from firedamp.target import Profile, TargetKind
+from firedamp.target import TargetKind
 from fuzz import command, flags, notes, stability, structure
-from fuzz.events import Survived
 from fuzz.journal import Journal
 from fuzz.pending import Keeper, Pending
 from fuzz.pool import Pool
-from fuzz.recurrence import Recurrence
 from fuzz.rest import TICK_S, Rest
 from fuzz.steady import SteadyBench
 from fuzz.supervisor import End, Supervisor
-from fuzz.survival import DOUBTS, Sighting, Survivals
 from fuzz.tokens import write_dictionary
+from fuzz.triage import CONSEQUENCE, Triage
 from fuzz.twin import Twin
 from fuzz.worker import Worker
 
@@ -40,8 +34,6 @@ STUCK_S = 10.0  # beyond libFuzzer's own time-out: the target holds off or repla
 BARREN_LIVES = 5  # in a row that ended outside the target or on the empty input: going on would only loop
 TIMED_OUT, OUT_OF_MEMORY = 70, 71  # libFuzzer's exit statuses (FuzzerOptions.h)
 SPENT = 80  # FIREDAMP_SPENT of firedamp/runtime/survive.h
-CONSEQUENCE = "deaths after survived detections that a fresh process does not show"
-LATE_S = 2.0  # after a search, for survived detections that nobody has looked at
 
 
 class Search:
@@ -51,12 +43,9 @@ class Search:
         flags.check(job.flags)
         self._job = job
         self._progress = progress
-        self._recurrence = Recurrence()
-        self._survivals = Survivals()
         self._started = time.monotonic()
         self._edges = 0
         self._workers: list[Worker] = []
-        self._keeping = threading.Lock()
         self._twin: Twin | None = None
 
     def __enter__(self) -> "Search":
@@ -76,7 +65,7 @@ class Search:
         """Yields until time, runs or `stopping` end the search, or no child can go on."""
         self._started = time.monotonic()
         self._rest.wait(self._over)
-        yield from self._recovered()
+        yield from self._triage.recovered()
         self._measure_stability()
         for worker in self._workers:
             self._begin(worker)
@@ -95,10 +84,10 @@ class Search:
                         self._watch(worker)
                 except WorkerDied:
                     self._replace(worker)
-            yield from self._survived()
+            yield from self._triage.survived()
             if self._twin is not None:
                 yield from self._twin.attempts()
-        yield from self._survived_late()
+        yield from self._triage.survived_late()
         if self._progress.stability is None and not self._job.stopping():
             self._measure_stability()
         if self._twin is not None:
@@ -115,7 +104,36 @@ class Search:
         stack.callback(self._pool.settle)
         self._disk = Disk(results)
         seeds = self._pool.add_seeds(target.root / target.seeds) if target.seeds else 0
-        self._command_line = flags.CommandLine(
+        self._command_line = self._new_command_line(private)
+        self._journal = stack.enter_context(Journal(results / "journal.jsonl"))
+        self._journal.write("start", target=target.name, corpus=len(self._pool), seeds=seeds, seed=job.seed)
+        self._rest = Rest(job, self._progress, self._disk, self._journal)
+        stack.callback(self._say_stop)
+        bench = stack.enter_context(SteadyBench(target, job.build))
+        stack.callback(self._close_workers)
+        for index in range(max(1, job.workers)):
+            room = stack.enter_context(Room(target.workdir or target.root))
+            self._workers.append(self._new_worker(index, private / f"worker-{index}", room.path))
+        if (make := job.options.get("twin")) is not None and callable(make):
+            inputs = self._pool.corpus, self._pool.seeds
+            self._twin = stack.enter_context(Twin(target, make, inputs, private / "twin"))
+        self._triage = Triage(
+            job=job,
+            progress=self._progress,
+            workers=self._workers,
+            bench=bench,
+            pool=self._pool,
+            pending=Pending(results / "pending"),
+            journal=self._journal,
+            over=self._over,
+        )
+        stack.enter_context(Keeper(self._triage.keep))
+        for note in notes.of_start(self._workers[0].supervisor, target, job.build):
+            self._progress.note(note)
+
+    def _new_command_line(self, private: Path) -> flags.CommandLine:
+        job, target = self._job, self._job.target
+        return flags.CommandLine(
             corpus=self._pool.corpus,
             seeds=self._pool.seeds,
             max_len=target.max_len,
@@ -128,48 +146,28 @@ class Search:
             ),
             extra=job.flags,
         )
-        self._journal = stack.enter_context(Journal(results / "journal.jsonl"))
-        self._journal.write("start", target=target.name, corpus=len(self._pool), seeds=seeds, seed=job.seed)
-        self._rest = Rest(job, self._progress, self._disk, self._journal)
-        stack.callback(self._say_stop)
-        self._bench = stack.enter_context(SteadyBench(target, job.build))
-        stack.callback(self._close_workers)
-        for index in range(max(1, job.workers)):
-            folder = private / f"worker-{index}"
-            room = stack.enter_context(Room(target.workdir or target.root))
-            if target.setup is not None:  # that it fails is said by the bench, in more words
-                subprocess.run(["sh", "-c", target.setup], cwd=room.path, capture_output=True, check=False)
-            sample = flags.comparison_sample(job.flags)
-            plan = command.plan(
-                target,
-                job.build,
-                folder=folder,
-                corpus=self._pool.corpus,
-                work=room.path,
-                sample=sample,
-                survive=job.options.get("survive") is not False,
-            )
-            self._workers.append(
-                Worker(
-                    index=index,
-                    folder=folder,
-                    plan=plan,
-                    max_len=target.max_len,
-                    supervisor=Supervisor(plan, max_len=target.max_len),
-                    quota=None if job.runs is None else -(-job.runs // max(1, job.workers)),
-                )
-            )
-        if (make := job.options.get("twin")) is not None and callable(make):
-            inputs = self._pool.corpus, self._pool.seeds
-            self._twin = stack.enter_context(Twin(target, make, inputs, private / "twin"))
-        self._pending = Pending(results / "pending")
-        stack.enter_context(Keeper(self._keep))
-        for note in notes.of_confinement(self._workers[0].supervisor, job.build):
-            self._progress.note(note)
-        if target.kind is TargetKind.COMMAND:
-            self._progress.note(
-                "no coverage feedback: an installed command is fuzzed blindly; give its sources for better"
-            )
+
+    def _new_worker(self, index: int, folder: Path, room: Path) -> Worker:
+        job, target = self._job, self._job.target
+        if target.setup is not None:  # that it fails is said by the bench, in more words
+            subprocess.run(["sh", "-c", target.setup], cwd=room, capture_output=True, check=False)
+        plan = command.plan(
+            target,
+            job.build,
+            folder=folder,
+            corpus=self._pool.corpus,
+            work=room,
+            sample=flags.comparison_sample(job.flags),
+            survive=job.options.get("survive") is not False,
+        )
+        return Worker(
+            index=index,
+            folder=folder,
+            plan=plan,
+            max_len=target.max_len,
+            supervisor=Supervisor(plan, max_len=target.max_len),
+            quota=None if job.runs is None else -(-job.runs // max(1, job.workers)),
+        )
 
     def _timeout_s(self) -> int:
         """libFuzzer's. A program's own time-out is kept by the child; libFuzzer's would only end the life."""
@@ -194,7 +192,7 @@ class Search:
         worker.count_loss()
         self._journal.write("replaced", worker=worker.index)
         self._progress.note("a fuzzing child was killed from outside and replaced")
-        with self._keeping:
+        with self._triage.keeping:
             worker.replace()
         self._begin(worker)
 
@@ -222,7 +220,9 @@ class Search:
             worker.supervisor.kill()
             end = worker.supervisor.hear(STUCK_S)
         if end is not None and end.signal != SIGKILL and end.reading.inside:  # it had died before
-            yield from self._look(end.reading.input, (end.signal, end.exit_status), worker.supervisor.history()[:-1])
+            yield from self._triage.look(
+                end.reading.input, (end.signal, end.exit_status), worker.supervisor.history()[:-1]
+            )
 
     def _measure_stability(self) -> None:
         """Of the corpus as it is; an empty one says nothing."""
@@ -311,104 +311,9 @@ class Search:
             cause = worker.cause or end.fatal or (end.signal, end.exit_status)
             doubtful = worker.survived_now > 0
             before = worker.supervisor.history()[:-1]
-            yield from self._look(end.reading.input, cause, before, doubtful=doubtful)
+            yield from self._triage.look(end.reading.input, cause, before, doubtful=doubtful)
         if self._may_go_on(worker, end) and not self._over():
             self._begin(worker)
-
-    def _recovered(self) -> Iterator[Attempt]:
-        """What a killed run had seen and could not judge any more. Most of it may be nothing: it was under way."""
-        for *before, data in self._pending.left():
-            outcome = self._bench.run_input(data)
-            if guards.judge(outcome) or (before and guards.judge(self._bench.run_inputs((*before, data)))):
-                self._journal.write("recovered", size=len(data))
-                yield self._attempt(data, outcome, tuple(before))
-            self._pending.settle(data)
-
-    def _keep(self) -> None:
-        """In the keeper's thread: while we are busy with one death, others must not be lost by a kill."""
-        with self._keeping:
-            self._gather()
-            self._keep_deaths()
-
-    def _keep_deaths(self) -> None:
-        for worker in self._workers:
-            if worker.alive and select([worker.supervisor.status_fd], [], [], 0)[0]:
-                reading = worker.supervisor.monitor.read()
-                if reading.inside:
-                    self._pending.keep(reading.input, worker.supervisor.history()[:-1])
-
-    def _gather(self) -> None:
-        for worker in self._workers:
-            for survived in self._survivals.gather(worker.index, worker.supervisor.events):
-                self._pending.keep(survived.input, survived.before)
-
-    def _look(
-        self, data: bytes, cause: object, before: tuple[bytes, ...] = (), *, doubtful: bool = False
-    ) -> Iterator[Attempt]:
-        """Of a `doubtful` death nothing is said unless a fresh process shows something, too: its life had survived
-        detections, and this may be no more than their consequence."""
-        if not self._recurrence.worth(cause):
-            self._progress.skips["same death, not looked at again"] = self._recurrence.skipped
-            return
-        self._pending.keep(data, before)
-        outcome = self._bench.run_input(data)
-        self._recurrence.learn(cause, outcome)
-        if doubtful and not guards.judge(outcome):
-            self._progress.skip(CONSEQUENCE)
-        else:
-            yield self._attempt(data, outcome, before)
-        self._pending.settle(data)
-
-    def _attempt(self, data: bytes, outcome: Outcome, before: tuple[bytes, ...] = ()) -> Attempt:
-        profile = self._job.build.profile if self._job.build else Profile.PLAIN
-        reproducer = Reproducer(engine="fuzz", target=self._job.target, profile=profile, payload=data)
-        return Attempt(reproducer=reproducer, outcome=outcome, before=before)
-
-    def _survived(self) -> Iterator[Attempt]:
-        """Detections that were survived in process, until the next tick is due."""
-        self._gather()
-        due = time.monotonic() + TICK_S
-        while time.monotonic() < due and not self._over() and (sighting := self._survivals.next()) is not None:
-            yield from self._doubt(sighting)
-
-    def _survived_late(self) -> Iterator[Attempt]:
-        """At the end: what is new may still be looked at, for a moment."""
-        due = time.monotonic() + LATE_S
-        while (time.monotonic() < due or not self._over()) and not self._job.stopping():
-            sighting = self._survivals.next(fresh_only=True)
-            if sighting is None:
-                return
-            yield from self._doubt(sighting)
-
-    def _doubt(self, sighting: Sighting) -> Iterator[Attempt]:
-        """Only what a fresh process shows, too, is believed: with the input alone, or behind those that came before."""
-        survived = sighting.survived
-        started = time.monotonic()
-        outcome = self._bench.run_input(survived.input)
-        alone = bool(guards.judge(outcome))
-        together = not alone and bool(survived.before) and self._led_to(survived)
-        self._survivals.looked(sighting, time.monotonic() - started)
-        if alone and self._pool.set_aside(survived.input, thorough=False):
-            self._note_quarantine()
-        if alone or together or self._bad_life(sighting):
-            yield self._attempt(survived.input, outcome, survived.before)
-        self._pending.settle(survived.input)
-
-    def _led_to(self, survived: Survived) -> bool:
-        return bool(guards.judge(self._bench.run_inputs((*survived.before, survived.input))))
-
-    def _bad_life(self, sighting: Sighting) -> bool:
-        """A life in which something happened that cannot be seen outside of it makes place for a fresh one. Whether
-        the same has come back too often for that."""
-        doubts = self._survivals.doubt(sighting)
-        worker = self._workers[sighting.worker]
-        if doubts < DOUBTS:
-            worker.supervisor.events.want(sighting.survived.index)
-            if worker.alive:
-                worker.stopped = True
-                with suppress(WorkerDied):
-                    worker.supervisor.kill()
-        return doubts == DOUBTS
 
     def _may_go_on(self, worker: Worker, end: End) -> bool:
         """Whether another life could get further; what ended this one at once is out of its way then."""
@@ -421,7 +326,7 @@ class Search:
         if not end.reading.inside:
             return self._outside_start(worker, end)
         if end.reading.input and self._pool.set_aside(end.reading.input):
-            self._note_quarantine()
+            self._progress.note(notes.of_quarantine(self._pool))
             return True
         if end.reading.input and self._pool.add_starter():
             return True
@@ -455,10 +360,7 @@ class Search:
         for path in sorted(worker.supervisor.spool.iterdir()):
             data = path.read_bytes()
             path.unlink()
-            yield from self._look(data, path.name.partition(".")[0])
-
-    def _note_quarantine(self) -> None:
-        self._progress.note(f"inputs of the corpus that end the target at once were moved to {self._pool.quarantine}")
+            yield from self._triage.look(data, path.name.partition(".")[0])
 
     def _note_mutator(self) -> None:
         """What the user's own costs, as one worker felt it."""
@@ -481,7 +383,7 @@ class Search:
     def _note_survival(self) -> None:
         events = [worker.supervisor.events for worker in self._workers]
         self._progress.signatures = len({each for one in events for each in one.counts()})
-        for note in notes.of_survival(self._progress, self._survivals, events):
+        for note in notes.of_survival(self._progress, self._triage.survivals, events):
             self._progress.note(note)
 
 
