@@ -1,6 +1,7 @@
 """A sweep that is stopped in any way goes on where it stopped; what was found before still counts."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -13,7 +14,8 @@ import pytest
 pytestmark = [pytest.mark.needs("ptrace"), pytest.mark.needs("seccomp")]
 
 FIREDAMP = (sys.executable, "-P", "-m", "firedamp")
-SCRIPT = "cat a a a a > /dev/null; echo hello > out.txt; exit 0"  # echo's failure is swallowed
+# echo's failure is swallowed; with HOLD set it costs a second
+SCRIPT = 'cat a a a a > /dev/null; echo hello > out.txt || [ -z "$HOLD" ] || sleep 1; exit 0'
 WORDS = ("sweep", "--json", "--errno", "EIO", "--errno", "ENOSPC", "--workers", "1")
 
 
@@ -60,10 +62,12 @@ def test_what_has_changed_since_begins_anew_and_says_so(folder: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
 def test_after_a_signal_it_goes_on(folder: Path, number: signal.Signals) -> None:
     argv = [*FIREDAMP, *WORDS, "--", "sh", "-c", SCRIPT]
-    process = subprocess.Popen(argv, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
+    environment = {**os.environ, "HOLD": "1"}
+    process = subprocess.Popen(argv, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 100
     while time.monotonic() < deadline and sum(file.read_bytes().count(b"fault") for file in journals(folder)) < 2:
         time.sleep(0.02)
+    assert process.poll() is None
     process.send_signal(number)
     out, _ = process.communicate(timeout=60)
     if number == signal.SIGINT:
