@@ -6,7 +6,6 @@ do not disturb each other.
 
 import json
 import os
-import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from firedamp.engine import Progress
+from firedamp.ticker import Ticker
 
 EVERY_S = 1.0
 
@@ -37,29 +37,23 @@ class Session:
         """`folder` is results/TARGET."""
         self._folder = folder / "sessions"
         self._progress = progress
-        self._done = threading.Event()
+        self._ticker = Ticker(EVERY_S, self._write)
 
     def __enter__(self) -> Self:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._began = time.time()
         self._path = self._folder / f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}-{uuid4().hex[:8]}.json"
-        self._write(ended=False)
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._write()
+        self._ticker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._done.set()
-        self._thread.join()
+        self._ticker.stop()
         self._write(ended=True)
 
-    def _run(self) -> None:
-        while not self._done.wait(EVERY_S):
-            self._write(ended=False)
-
-    def _write(self, *, ended: bool) -> None:
+    def _write(self, *, ended: bool = False) -> None:
         """Whole or not at all. A full disk is said elsewhere; the next second tries again."""
         facts = {
             "began": round(self._began, 3),

@@ -6,18 +6,15 @@ there, killed or out of time, is looked at first by the next one.
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from firedamp import sequence
 from firedamp.errors import UsageError
 from firedamp.exchange import digest
 
 BEFORE = 256  # inputs that are kept with each one
-EVERY_S = 0.5  # a kill loses no more than what was seen meanwhile
 
 
 class Pending:
@@ -46,26 +43,3 @@ class Pending:
             with suppress(UsageError, OSError):
                 if not path.name.startswith(".") and (inputs := sequence.parse(path.read_bytes())):
                     yield inputs
-
-
-class Keeper:
-    """A context manager: does `work` every half second in a thread of its own, whatever keeps the search busy."""
-
-    def __init__(self, work: Callable[[], None]) -> None:
-        self._work = work
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._done.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._done.wait(EVERY_S):
-            self._work()

@@ -17,15 +17,16 @@ from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError, WorkerDied
 from firedamp.room import Room
 from firedamp.target import TargetKind
+from firedamp.ticker import Ticker
 from fuzz import command, flags, notes, stability, structure
 from fuzz.journal import Journal
-from fuzz.pending import Keeper, Pending
+from fuzz.pending import Pending
 from fuzz.pool import Pool
 from fuzz.rest import TICK_S, Rest
 from fuzz.steady import SteadyBench
 from fuzz.supervisor import End, Supervisor
 from fuzz.tokens import write_dictionary
-from fuzz.triage import CONSEQUENCE, Triage
+from fuzz.triage import CONSEQUENCE, KEPT_EVERY_S, Triage
 from fuzz.twin import Twin
 from fuzz.worker import Worker
 
@@ -127,7 +128,9 @@ class Search:
             journal=self._journal,
             over=self._over,
         )
-        stack.enter_context(Keeper(self._triage.keep))
+        keeper = Ticker(KEPT_EVERY_S, self._triage.keep)
+        keeper.start()
+        stack.callback(keeper.stop)
         for note in notes.of_start(self._workers[0].supervisor, target, job.build):
             self._progress.note(note)
 

@@ -28,6 +28,7 @@ from fuzz.survival import DOUBTS, Sighting, Survivals
 from fuzz.worker import Worker
 
 CONSEQUENCE = "deaths after survived detections that a fresh process does not show"
+KEPT_EVERY_S = 0.5  # a kill loses no more than what was seen meanwhile
 LATE_S = 2.0  # after a search, for survived detections that nobody has looked at
 
 

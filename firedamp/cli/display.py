@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
+from firedamp.ticker import Ticker
+
 QUIET_S = 2.0  # what is done sooner shows nothing
 PLAIN_EVERY_S, PLAIN_SHARE, PLAIN_LONGEST_S = 10.0, 0.1, 600.0  # a run of a day is 150 lines, and not 8,640
 LIVE_PER_S = 4.0
@@ -29,21 +31,21 @@ class Display:
         self._words = words
         self._block = block or (lambda columns: [words()[: columns - 1]])
         self._urgent = urgent
-        self._done = threading.Event()
+        self._ticker = Ticker(1 / LIVE_PER_S, self._look)
         self._lock = threading.Lock()
         self._shown = 0
         self._live = sys.stderr.isatty()
 
     def __enter__(self) -> Self:
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._started = time.monotonic()
+        self._due, self._said = self._started + QUIET_S, ""
+        self._ticker.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._done.set()
-        self._thread.join()
+        self._ticker.stop()
         with self._lock:
             self._clear()
 
@@ -52,17 +54,14 @@ class Display:
             self._clear()
             print(line, file=sys.stderr, flush=True)
 
-    def _run(self) -> None:
-        started, due, said = time.monotonic(), time.monotonic() + QUIET_S, ""
-        while not self._done.wait(1 / LIVE_PER_S):
-            now, urgent = time.monotonic(), self._urgent()
-            if now < due and urgent == said:
-                continue
-            with self._lock:
-                self._draw(self._words() if urgent == said else urgent or self._words())
-            said, spent = urgent, now - started
-            pause = min(PLAIN_LONGEST_S, max(PLAIN_EVERY_S, PLAIN_SHARE * spent))
-            due = now if self._live else now + pause
+    def _look(self) -> None:
+        now, urgent = time.monotonic(), self._urgent()
+        if now < self._due and urgent == self._said:
+            return
+        with self._lock:
+            self._draw(self._words() if urgent == self._said else urgent or self._words())
+        pause = min(PLAIN_LONGEST_S, max(PLAIN_EVERY_S, PLAIN_SHARE * (now - self._started)))
+        self._said, self._due = urgent, now if self._live else now + pause
 
     def _draw(self, line: str) -> None:
         if not self._live:
