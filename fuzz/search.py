@@ -85,6 +85,7 @@ class Search:
                         self._watch(worker)
                 except WorkerDied:
                     self._replace(worker)
+                    self._begin(worker)
             yield from self._triage.survived()
             if self._twin is not None:
                 yield from self._twin.attempts()
@@ -186,6 +187,7 @@ class Search:
                 worker.begin(self._command_line, self._job.seed, remaining)
             except WorkerDied:
                 self._replace(worker)
+                self._begin(worker)
 
     def _replace(self, worker: Worker) -> None:
         """WorkerDied when it is lost again and again. The input that it was at is no death of the target's.
@@ -197,7 +199,6 @@ class Search:
         self._progress.note("a fuzzing child was killed from outside and replaced")
         with self._triage.keeping:
             worker.replace()
-        self._begin(worker)
 
     def _close_workers(self) -> None:
         for worker in self._workers:
@@ -234,7 +235,11 @@ class Search:
             return
         first = self._workers[0]
         control, before = Path(first.supervisor.spool).parent / "control", first.total
-        found = stability.measure(first.supervisor, self._job.target, paths, control=control, seed=self._job.seed)
+        try:
+            found = stability.measure(first.supervisor, self._job.target, paths, control=control, seed=self._job.seed)
+        except WorkerDied:
+            self._replace(first)
+            return
         first.measured += first.total - before
         self._progress.stability = found
         if found is not None and found < stability.BAD:

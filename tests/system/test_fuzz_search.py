@@ -1,9 +1,11 @@
 """The engine as a campaign uses it, over real builds of small C harnesses."""
 
 import json
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 
@@ -177,6 +179,19 @@ def test_workers_read_what_others_have_found(make: Make, tmp_path: Path) -> None
     with Search(job, progress) as search:
         assert list(search.attempts()) == []
         assert laid and not stalled()
+
+
+def test_a_child_that_is_killed_before_its_first_life_is_replaced(make: Make, tmp_path: Path) -> None:
+    made = make("", seeds="seeds")
+    (made.target.root / "seeds").mkdir()
+    (made.target.root / "seeds" / "one").write_bytes(b"one")
+    progress = Progress()
+    job = Job(target=made.target, build=made, results=tmp_path / "results", time_s=60, runs=1000, seed=1)
+    with Search(job, progress) as search:
+        os.kill(search._workers[0].supervisor.pid, SIGKILL)
+        assert list(search.attempts()) == []
+    assert progress.executions >= 1000
+    assert any("killed from outside and replaced" in note for note in progress.notes)
 
 
 def hashed(data: bytes) -> int:
