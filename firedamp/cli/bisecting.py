@@ -12,7 +12,7 @@ from firedamp.cli.session import Session, say
 from firedamp.confirm import confirm
 from firedamp.errors import BuildError, UsageError
 from firedamp.finding import Detection, family
-from firedamp.history import Commit, History
+from firedamp.repository import Commit, Repository
 from firedamp.reproducer import Reproducer
 from firedamp.reproducer_file import Claim
 from firedamp.target import Build, Target, TargetKind
@@ -57,7 +57,7 @@ class _Stopped(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class _Bisection:
-    history: History
+    repository: Repository
     commits: tuple[Commit, ...]  # oldest first
     reproducer: Reproducer
     claim: Claim
@@ -87,8 +87,8 @@ class _Bisection:
 
     def _test(self, commit: Commit) -> Tested:
         tree = self.folder / commit.short
-        self.history.write(commit, tree)
-        target = moved(self.reproducer.target, self.history.top, tree)
+        self.repository.write(commit, tree)
+        target = moved(self.reproducer.target, self.repository.top, tree)
         if not target.root.is_dir():
             return Tested(commit=commit, state=Presence.SKIPPED, why=f"has no {target.root.relative_to(tree)}")
         try:
@@ -156,14 +156,14 @@ def bisect(
     reproducer, claim = reproducer_file.read(path), reproducer_file.read_claim(path)
     if claim is None:
         raise UsageError(f"{path}: does not say which finding it shows; name one that `firedamp findings` lists")
-    history = History.around(reproducer.target.root)
-    moved(reproducer.target, history.top, history.top)
+    repository = Repository.around(reproducer.target.root)
+    moved(reproducer.target, repository.top, repository.top)
     older, newer = (bad, good) if fixed else (good, bad)
-    newest = history.commit(newer or "HEAD")
-    commits = history.line(newest, history.commit(older) if older is not None else None)
+    newest = repository.commit(newer or "HEAD")
+    commits = repository.line(newest, repository.commit(older) if older is not None else None)
     with tempfile.TemporaryDirectory(prefix="firedamp-bisect-") as folder:
         bisection = _Bisection(
-            history=history,
+            repository=repository,
             commits=commits,
             reproducer=reproducer,
             claim=claim,

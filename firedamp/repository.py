@@ -32,13 +32,13 @@ class Commit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class History:
+class Repository:
     """Of the repository whose checkout is `top`."""
 
     top: Path
 
     @classmethod
-    def around(cls, folder: Path) -> "History":
+    def around(cls, folder: Path) -> "Repository":
         """UsageError: `folder` lies in no git repository."""
         run = _git(folder, "rev-parse", "--show-toplevel")
         if run.returncode != 0:
