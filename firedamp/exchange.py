@@ -5,6 +5,7 @@ Contents are never changed, names are: ours is the SHA-1 of the content, as libF
 
 import hashlib
 import lzma
+import os
 import struct
 import zipfile
 import zlib
@@ -60,11 +61,10 @@ def _files(folder: Path) -> Iterator[Path]:
     """Of an AFL++ output folder the queues alone: beside them lie crashes, logs and lists."""
     queues = [queue for queue in (folder / "queue", *sorted(folder.glob("*/queue"))) if queue.is_dir()]
     for place in queues or [folder]:
-        yield from sorted(
-            path
-            for path in place.rglob("*")
-            if path.is_file() and not any(part.startswith(".") for part in path.relative_to(place).parts)
-        )
+        for parent, folders, names in os.walk(place):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            paths = (Path(parent, name) for name in sorted(names) if not name.startswith("."))
+            yield from (path for path in paths if path.is_file())
 
 
 def _members(path: Path) -> Iterator[bytes]:

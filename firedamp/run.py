@@ -24,7 +24,7 @@ from firedamp.canary.frame import read_smash
 from firedamp.canary.line import check_address
 from firedamp.errors import UsageError
 from firedamp.outcome import Access, Fatal, Frame, Outcome, Reach, Tree
-from firedamp.room import Room
+from firedamp.room import EXCLUDED, Room
 from firedamp.target import Build, InputMode, Profile, Target, TargetKind
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Branching, Execution, Interceptor, Left, Snapshots, Trace, Verdict
@@ -207,7 +207,7 @@ class Bench:
         self.variables: Mapping[str, str] = {}
         self.attachment = Attachment()
         self.foreign: dict[str, None] = {}  # Trace.foreign of all runs, in order
-        self._source = workdir or target.workdir or target.root
+        self._source = workdir or target.workspace
         self._scratch = scratch
         self._lent = executor
         self._stack = ExitStack()
@@ -216,7 +216,9 @@ class Bench:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             self.executor = self._lent or stack.enter_context(Executor())
-            self.room = stack.enter_context(Room(self._source, scratch=self._scratch))
+            self.room = stack.enter_context(
+                Room(self._source, scratch=self._scratch, exclude=EXCLUDED | self.target.left_out)
+            )
             self._environment = self._make_environment()
             self._stack = stack.pop_all()
         return self

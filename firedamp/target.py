@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from os.path import normpath, relpath
 from pathlib import Path
 
 MEBIBYTE = 1 << 20
+CORPORA = "corpora"  # of a project: seeds and regressions of all its targets
 
 
 class TargetKind(StrEnum):
@@ -69,6 +71,20 @@ class Target:
     stdin: str | None = None  # names of the streams' files, relative to the private folder
     stdout: str | None = None
     stderr: str | None = None
+
+    @property
+    def workspace(self) -> Path:
+        """What each run gets a private copy of."""
+        return self.workdir or self.root
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """Of that copy, by path relative to it: seeds come as inputs, one by one, and may be tens of thousands."""
+        if self.seeds is None:
+            return frozenset()
+        seeds = normpath(self.root / self.seeds)
+        inside = {seeds, normpath(self.root / CORPORA)} if seeds.startswith(f"{self.root / CORPORA}/") else {seeds}
+        return frozenset(relpath(path, self.workspace) for path in inside)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from firedamp.cover import Measured
-from firedamp.room import Room
+from firedamp.room import EXCLUDED, Room
 from firedamp.target import Build, Target
 from fuzz import command, flags
 from fuzz.supervisor import Supervisor
@@ -28,7 +28,7 @@ def measure(
     """In a child of its own. An input that ended its process has not survived."""
     with ExitStack() as stack:
         private = stack.enter_context(Room(None)).path
-        room = stack.enter_context(Room(target.workdir or target.root))
+        room = stack.enter_context(Room(target.workspace, exclude=EXCLUDED | target.left_out))
         plan = command.plan(target, build, folder=private, corpus=private, work=room.path, survive=False)
         supervisor = stack.enter_context(Supervisor(plan, max_len=target.max_len))
         reached = reach(supervisor, target, paths, control=private / "control", stopping=stopping)

@@ -95,4 +95,5 @@ class Pool:
 
     def _add(self, data: bytes) -> None:
         cut = data[: self._max_len]
-        (self.seeds / digest(cut)).write_bytes(cut)
+        with open(f"{self.seeds}/{digest(cut)}", "wb", buffering=0) as file:
+            file.write(cut)

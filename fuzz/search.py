@@ -15,7 +15,7 @@ from types import TracebackType
 from firedamp.disk import Disk
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError, WorkerDied
-from firedamp.room import Room
+from firedamp.room import EXCLUDED, Room
 from firedamp.target import TargetKind
 from firedamp.ticker import Ticker
 from fuzz import command, flags, notes, stability, structure
@@ -114,7 +114,7 @@ class Search:
         bench = stack.enter_context(SteadyBench(target, job.build))
         stack.callback(self._close_workers)
         for index in range(max(1, job.workers)):
-            room = stack.enter_context(Room(target.workdir or target.root))
+            room = stack.enter_context(Room(target.workspace, exclude=EXCLUDED | target.left_out))
             self._workers.append(self._new_worker(index, private / f"worker-{index}", room.path))
         if (make := job.options.get("twin")) is not None and callable(make):
             inputs = self._pool.corpus, self._pool.seeds

@@ -3,6 +3,6 @@
 It refuses what would be slow to copy, never changes the user's files, and never follows a link out of the copy.
 """
 
-from firedamp.room.room import CopySize, Room
+from firedamp.room.room import EXCLUDED, CopySize, Room
 
-__all__ = ["CopySize", "Room"]
+__all__ = ["EXCLUDED", "CopySize", "Room"]

@@ -44,7 +44,7 @@ def walk(
 ) -> Iterator[tuple[str, os.stat_result]]:
     """(relative path, lstat) of all that lies below `root`, folders before their content; rooms of ours left out.
 
-    `exclude` names entries of the top level; with it, folders of results are left out wherever they lie.
+    `exclude` names paths relative to `root`; with it, folders of results are left out wherever they lie.
     What lies deeper than PATH_MAX is left out: no path can name it.
     A folder of ours that denies reading is opened up if `unlocked` is given, which then gets its path and its mode.
     """
@@ -52,9 +52,9 @@ def walk(
     while waiting:
         folder = waiting.pop()
         for entry in listing(root, folder, unlocked):
-            if (not folder and entry.name in exclude) or NAME.search(entry.name):
-                continue
             path = f"{folder}/{entry.name}" if folder else entry.name
+            if path in exclude or NAME.search(entry.name):
+                continue
             if len(os.fsencode(path)) >= PATH_LIMIT_BYTES:
                 continue
             status = entry.stat(follow_symlinks=False)

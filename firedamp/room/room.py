@@ -22,9 +22,9 @@ from firedamp.room.vault import Vault, copy, digest, open_ours, open_quietly, sa
 
 CLOCK_REALTIME_COARSE = 5  # linux/time.h; the time module has no name for it
 LIMIT_BYTES = 256 << 20
-EXCLUDED = (
-    *("results", ".git", ".venv", "venv", "node_modules", ".tox", "__pycache__"),
-    *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"),
+EXCLUDED = frozenset(
+    {"results", ".git", ".venv", "venv", "node_modules", ".tox", "__pycache__"}
+    | {".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis"}
 )
 
 

@@ -54,7 +54,7 @@ class Subject:
 
 def subject(target: Target, program: str | None, results: Path) -> Subject:
     """`results` is where we write ourselves, and no part of what a run sees."""
-    folder = target.workdir or target.root
+    folder = target.workspace
     preparation = (target.setup, target.check, target.stdin, target.stdout, target.stderr, target.limits)
     return Subject(
         command=digest(json.dumps([*target.command, *target.args, str(folder)]))[:8],

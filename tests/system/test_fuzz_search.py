@@ -106,6 +106,19 @@ def test_the_fixed_twin_has_no_attempts_and_the_runs_are_used_up(make: Make, tmp
     assert progress.corpus > 0
 
 
+@pytest.mark.parametrize(
+    ("present", "lethal"), [("corpora/t/seeds/one", False), ("corpora/t", False), ("notes/t", True)]
+)
+def test_seeds_are_no_part_of_the_room(make: Make, tmp_path: Path, present: str, lethal: bool) -> None:
+    for name in ("corpora/t/seeds/one", "notes/t"):
+        (tmp_path / "project" / name).parent.mkdir(parents=True)
+        (tmp_path / "project" / name).write_bytes(b"a seed")
+    made = make(f'if (!access("{present}", F_OK)) abort();', seeds="corpora/t/seeds")
+    attempts, _ = search(made, tmp_path, runs=100)
+    assert bool(attempts) is lethal
+    assert all(attempt.outcome.ending == Killed(signal=6) for attempt in attempts)  # of the fresh process, too
+
+
 def test_life_goes_on_after_each_death(make: Make, tmp_path: Path) -> None:
     attempts, progress = search(make("if (size > 2) raise(SIGUSR1);"), tmp_path, time_s=60, enough=EAGER + 4)
     lines = (tmp_path / "results" / "t" / "journal.jsonl").read_text().splitlines()
