@@ -33,8 +33,6 @@ def command(
     unguarded: bool,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
 ) -> int:
     """Which commit introduced a finding, or repaired it: builds and replays revisions in a folder of its own.
 

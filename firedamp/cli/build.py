@@ -19,8 +19,6 @@ def command(
     unguarded: bool,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
 ) -> int:
     """Compile TARGET with its guards, and print what was proved of the binary.
 

@@ -32,8 +32,6 @@ def command(
     unguarded: bool,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
 ) -> int:
     """Say how an attacker would spoof the stack canary of a program, by looking at it in several runs.
 

@@ -31,7 +31,7 @@ def command() -> None:
 @click.argument("name", metavar="TARGET")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=PATHS)
 @options.common()
-def bring(name: str, paths: tuple[Path, ...], results: Path | None, seed: int | None, workers: int | None) -> int:
+def bring(name: str, paths: tuple[Path, ...], results: Path | None) -> int:
     """Add inputs: files, folders, *_seed_corpus.zip, or an AFL++ output folder (its queues).
 
     \b
@@ -52,7 +52,7 @@ def bring(name: str, paths: tuple[Path, ...], results: Path | None, seed: int | 
 @click.argument("name", metavar="TARGET")
 @click.argument("destination", metavar="DIR|ZIP", type=PATHS)
 @options.common()
-def take(name: str, destination: Path, results: Path | None, seed: int | None, workers: int | None) -> int:
+def take(name: str, destination: Path, results: Path | None) -> int:
     """Write all different inputs, the seeds included, into a flat folder or an archive.
 
     \b
@@ -84,8 +84,6 @@ def minimise(
     unguarded: bool,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
 ) -> int:
     """Keep the fewest inputs of the living corpus that reach all that it reaches.
 

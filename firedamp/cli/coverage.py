@@ -21,8 +21,6 @@ def command(
     compiler: str | None,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
 ) -> int:
     """Show which lines and functions of TARGET's source its corpus and seeds reach, or the inputs in PATH.
 

@@ -10,7 +10,7 @@ from firedamp.cli import options
 @click.command(name="doctor")
 @options.json_output
 @options.common()
-def command(as_json: bool, results: Path | None, seed: int | None, workers: int | None) -> int:
+def command(as_json: bool, results: Path | None) -> int:
     """Say what this machine can do, and the remedy for what it cannot. Exit 3 when something essential is missing.
 
     \b

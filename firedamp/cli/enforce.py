@@ -21,8 +21,6 @@ def command(
     exit_status: str,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
     **execution: Any,
 ) -> int:
     """Run a command under a policy that permits: what no rule names is denied (EPERM) and logged. Exit 1 if any was.

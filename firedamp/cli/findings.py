@@ -11,7 +11,7 @@ from firedamp.cli import options
 @click.option("--target", metavar="NAME", help="Of one target only.")
 @options.json_output
 @options.common()
-def command(target: str | None, as_json: bool, results: Path | None, seed: int | None, workers: int | None) -> int:
+def command(target: str | None, as_json: bool, results: Path | None) -> int:
     """List what was found, known and new; with --json as one object whose fields scripts may rely on.
 
     \b

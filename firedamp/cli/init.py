@@ -9,7 +9,7 @@ from firedamp.cli import options
 
 @click.command(name="init")
 @options.common()
-def command(results: Path | None, seed: int | None, workers: int | None) -> int:
+def command(results: Path | None) -> int:
     """Write a starting firedamp.toml, corpora/ and a first seed into the C project of the current folder.
 
     Looks for a C file with LLVMFuzzerTestOneInput, else for one with a main. Nothing is ever overwritten.

@@ -23,8 +23,6 @@ def command(
     exit_status: str,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
     **execution: Any,
 ) -> int:
     """Run a command once under faults, here and with your own streams; with --workdir in a private copy of a folder.

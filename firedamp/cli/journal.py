@@ -12,9 +12,7 @@ from firedamp.cli import options
 @click.option("-n", "--last", type=click.IntRange(1), help="Only so many lines of the end.")
 @options.json_output
 @options.common()
-def command(
-    name: str, last: int | None, as_json: bool, results: Path | None, seed: int | None, workers: int | None
-) -> int:
+def command(name: str, last: int | None, as_json: bool, results: Path | None) -> int:
     """Tell what happened in all fuzz runs of TARGET: starts, deaths, findings, pauses, kills.
 
     \b

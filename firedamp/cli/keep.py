@@ -12,7 +12,7 @@ from firedamp.cli import options
 @click.argument("name", metavar="FINDING")
 @click.option("--name", "file_name", metavar="NAME", help="Of the regression [default: from kind and function].")
 @options.common()
-def command(name: str, file_name: str | None, results: Path | None, seed: int | None, workers: int | None) -> int:
+def command(name: str, file_name: str | None, results: Path | None) -> int:
     """Turn a finding into a regression test: corpora/TARGET/regressions/NAME, and its facts in NAME.toml.
 
     \b

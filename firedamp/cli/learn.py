@@ -21,8 +21,6 @@ def command(
     runs: int,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
     **execution: Any,
 ) -> int:
     """Write a policy from what a command does, for `firedamp enforce`, and say how sufficient the learning is.

@@ -25,8 +25,6 @@ def command(
     compiler: str | None,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
 ) -> int:
     """Replay findings of inputs on the hardened, the sanitized and the plain build: which defence stops each, and what
     happens without. All of them where none is named. What was seen before, on the same builds, is not run again.

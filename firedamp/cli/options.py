@@ -75,7 +75,7 @@ def after_dashes() -> tuple[str, ...] | None:
 
 
 def common(*, seed: bool = False, workers: str = "") -> Callable[[F], F]:
-    """--results, and --seed and --workers: taken everywhere, shown where they change something.
+    """--results, and --seed and --workers: taken everywhere, shown and passed on where they change something.
 
     `workers`: how many there are by default.
     """
@@ -84,11 +84,14 @@ def common(*, seed: bool = False, workers: str = "") -> Callable[[F], F]:
         function = click.option(
             "--results", type=FILE, metavar="DIR", help="Where findings are kept [default: results, in the project]."
         )(function)
-        function = click.option("--seed", type=click.IntRange(0), help="Of all chance in this run.", hidden=not seed)(
+        words = "Of all chance in this run."
+        function = click.option("--seed", type=click.IntRange(0), help=words, hidden=not seed, expose_value=seed)(
             function
         )
         words = f"Processes at a time [default: {workers}]."
-        return click.option("--workers", type=click.IntRange(1), help=words, hidden=not workers)(function)
+        return click.option(
+            "--workers", type=click.IntRange(1), help=words, hidden=not workers, expose_value=bool(workers)
+        )(function)
 
     return decorate
 

@@ -18,8 +18,6 @@ def command(
     expression: str | None,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
 ) -> int:
     """Check a policy and print it as firedamp writes it, with notes on what may surprise. Exit 2 where it is none.
 

@@ -21,8 +21,6 @@ def command(
     unguarded: bool,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
 ) -> int:
     """Replay the regression tests beneath corpora/, of all targets or of those named. Exit 1 when one comes back.
 

@@ -33,8 +33,6 @@ def command(
     unguarded: bool,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
-    workers: int | None,
     **execution: Any,
 ) -> int:
     """See a finding again, in fresh processes: did the same one come back, n of m? Exit 1 when it, or another, did.

@@ -13,7 +13,7 @@ SHOWN_BYTES = 512  # of an input; the whole of it lies in the file that is named
 @click.argument("name", metavar="FINDING")
 @options.json_output
 @options.common()
-def command(name: str, as_json: bool, results: Path | None, seed: int | None, workers: int | None) -> int:
+def command(name: str, as_json: bool, results: Path | None) -> int:
     """Show all that is known of a finding: evidence, stack, reproducer, and the command that shows it again.
 
     The beginning of its id is enough.

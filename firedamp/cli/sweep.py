@@ -66,7 +66,6 @@ def command(
     new_only: bool,
     as_json: bool,
     results: Path | None,
-    seed: int | None,
     workers: int | None,
     **execution: Any,
 ) -> int:
@@ -97,7 +96,6 @@ def command(
             results=session.results,
             time_s=time_s or sweep.budget_s,
             runs=runs,
-            seed=seed or 0,
             workers=workers or len(os.sched_getaffinity(0)),
             options={
                 "errnos": sweep.errnos,
