@@ -9,7 +9,7 @@ from firedamp.cli import options
 
 if TYPE_CHECKING:
     from firedamp.cli.bisecting import Answer
-    from firedamp.cli.session import Session
+    from firedamp.cli.session import Compilation, Session
 
 
 @click.command(name="bisect", cls=options.Sectioned)
@@ -29,8 +29,7 @@ def command(
     bad: str | None,
     fixed: bool,
     times: int,
-    compiler: str | None,
-    unguarded: bool,
+    compilation: "Compilation",
     as_json: bool,
     results: Path | None,
 ) -> int:
@@ -59,8 +58,7 @@ def command(
             bad=bad,
             fixed=fixed,
             times=times,
-            compiler=compiler,
-            unguarded=unguarded,
+            compilation=compilation,
             stopping=interruption.stopping,
         )
         if interruption.stopping():

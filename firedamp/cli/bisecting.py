@@ -8,7 +8,7 @@ from pathlib import Path
 
 from firedamp import engine, reproducer_file
 from firedamp.bisect import EndsAlike, Line, find_old_end, search
-from firedamp.cli.session import Session, say
+from firedamp.cli.session import Compilation, Session, say
 from firedamp.confirm import confirm
 from firedamp.errors import BuildError, UsageError
 from firedamp.finding import Detection, family
@@ -65,8 +65,7 @@ class _Bisection:
     folder: Path
     fixed: bool
     times: int
-    compiler: str | None
-    unguarded: bool
+    compilation: Compilation
     stopping: Callable[[], bool]
     tested: list[Tested] = field(default_factory=list)
 
@@ -112,9 +111,9 @@ class _Bisection:
         return build(
             target,
             self.reproducer.profile,
-            compiler=self.compiler,
+            compiler=self.compilation.compiler,
             cache=self.folder / "builds",
-            allow_unguarded=self.unguarded,
+            allow_unguarded=self.compilation.unguarded,
         )
 
 
@@ -147,8 +146,7 @@ def bisect(
     bad: str | None,
     fixed: bool,
     times: int,
-    compiler: str | None,
-    unguarded: bool,
+    compilation: Compilation,
     stopping: Callable[[], bool],
 ) -> Answer:
     """UsageError: no such finding, no repository, no such revision."""
@@ -171,8 +169,7 @@ def bisect(
             folder=Path(folder).resolve(),
             fixed=fixed,
             times=times,
-            compiler=compiler,
-            unguarded=unguarded,
+            compilation=compilation,
             stopping=stopping,
         )
         try:

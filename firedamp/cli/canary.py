@@ -9,7 +9,7 @@ from firedamp.cli import options
 
 if TYPE_CHECKING:
     from firedamp.canary.strength import Run
-    from firedamp.cli.session import Session
+    from firedamp.cli.session import Compilation, Session
     from firedamp.target import Build, Target
 
 LEAST_RUNS = 2  # one canary alone says nothing of its randomness
@@ -27,9 +27,7 @@ def command(
     words: tuple[str, ...],
     times: int,
     workdir: Path | None,
-    compiler: str | None,
-    profile: str,
-    unguarded: bool,
+    compilation: "Compilation",
     as_json: bool,
     results: Path | None,
 ) -> int:
@@ -50,11 +48,10 @@ def command(
     from firedamp.cli.results import write
     from firedamp.cli.session import Session
     from firedamp.report.document import SCHEMA
-    from firedamp.target import Profile
 
     session = Session.open(results)
     target = _target(session, words, workdir)
-    build = session.build(target, Profile(profile), compiler=compiler, unguarded=unguarded)
+    build = session.build(target, compilation)
     program, runs = _watch(target, build, times)
     found = strength(runs, census(program))
     if as_json:

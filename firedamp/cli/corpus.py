@@ -8,7 +8,7 @@ import click
 from firedamp.cli import options
 
 if TYPE_CHECKING:
-    from firedamp.cli.session import Session
+    from firedamp.cli.session import Compilation, Session
     from firedamp.target import Target
 
 PATHS = click.Path(path_type=Path)
@@ -79,9 +79,7 @@ def take(name: str, destination: Path, results: Path | None) -> int:
 @options.common()
 def minimise(
     name: str,
-    compiler: str | None,
-    profile: str,
-    unguarded: bool,
+    compilation: "Compilation",
     as_json: bool,
     results: Path | None,
 ) -> int:
@@ -98,10 +96,9 @@ def minimise(
     from firedamp.cli.results import write
     from firedamp.minimising import minimise
     from firedamp.report.document import SCHEMA
-    from firedamp.target import Profile
 
     session, target = _target(name, results)
-    build = session.build(target, Profile(profile), compiler=compiler, unguarded=unguarded)
+    build = session.build(target, compilation)
     with Interruption() as interruption:
         done = minimise(target, build, session.results / target.name, stopping=interruption.stopping)
     if as_json:

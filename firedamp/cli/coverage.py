@@ -33,7 +33,7 @@ def command(
 
     from firedamp import exchange
     from firedamp.cli.results import write
-    from firedamp.cli.session import Session, say
+    from firedamp.cli.session import Compilation, Session, say
     from firedamp.coverage.measure import measure
     from firedamp.errors import UsageError
     from firedamp.report import coverage
@@ -42,7 +42,7 @@ def command(
 
     session = Session.open(results)
     target = session.target(name)
-    build = session.build(target, Profile.COVERAGE, compiler=compiler)
+    build = session.build(target, Compilation(profile=Profile.COVERAGE, compiler=compiler))
     if build is None:
         raise UsageError(f"target {name!r}: is not compiled by firedamp, so nothing in it counts what is reached")
     places = paths or _kept(session.results / name, target.root / target.seeds if target.seeds else None)

@@ -2,10 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from firedamp.cli import options
+
+if TYPE_CHECKING:
+    from firedamp.cli.session import Compilation
 
 
 @click.command(name="fuzz", cls=options.Dashed)
@@ -29,9 +33,7 @@ def command(
     no_survive: bool,
     workdir: Path | None,
     new_only: bool,
-    compiler: str | None,
-    profile: str,
-    unguarded: bool,
+    compilation: "Compilation",
     as_json: bool,
     results: Path | None,
     seed: int | None,
@@ -68,9 +70,7 @@ def command(
             session,
             name,
             workdir=workdir,
-            profile=profile,
-            compiler=compiler,
-            unguarded=unguarded,
+            compilation=compilation,
             twin=twin,
             survive=not no_survive,
         )

@@ -13,7 +13,7 @@ from typing import Any
 
 from firedamp import campaign, engine, guards, sessions
 from firedamp.campaign import Summary
-from firedamp.cli.session import Session, say
+from firedamp.cli.session import Compilation, Session, say
 from firedamp.cli.status import Watched
 from firedamp.engine import Job, Progress
 from firedamp.finding import Finding, State
@@ -51,9 +51,7 @@ def prepare(
     name: str,
     *,
     workdir: Path | None,
-    profile: str,
-    compiler: str | None,
-    unguarded: bool,
+    compilation: Compilation,
     twin: bool,
     survive: bool,
 ) -> Prepared:
@@ -64,12 +62,13 @@ def prepare(
         say(beside.note)
     if workdir is not None:
         target = replace(target, workdir=workdir.absolute())
-    build = session.build(target, Profile(profile), compiler=compiler, unguarded=unguarded)
+    build = session.build(target, compilation)
     if build is not None and (unarmed := guards.unarmed(build.proof)):
         say(f"guards that cannot fire in this binary: {', '.join(unarmed)}")
     extra: dict[str, object] = {"survive": survive}
     if twin:
-        extra["twin"] = lambda: session.build(target, Profile.ASAN, compiler=compiler)
+        sanitized = Compilation(profile=Profile.ASAN, compiler=compilation.compiler)
+        extra["twin"] = lambda: session.build(target, sanitized)
     return Prepared(target=target, build=build, flags=beside.flags, options=extra)
 
 

@@ -76,6 +76,7 @@ def _cells(session: "Session", finding: "Finding", compiler: str | None, times: 
     from dataclasses import replace
 
     from firedamp import defence, engine, reproducer_file
+    from firedamp.cli.session import Compilation
 
     path = Path(finding.reproducer)
     reproducer = reproducer_file.read(path)
@@ -84,7 +85,9 @@ def _cells(session: "Session", finding: "Finding", compiler: str | None, times: 
     return defence.matrix(
         engine.load(reproducer.engine),
         reproducer,
-        lambda profile: session.build(reproducer.target, profile, compiler=compiler, unguarded=True),
+        lambda profile: session.build(
+            reproducer.target, Compilation(profile=profile, compiler=compiler, unguarded=True)
+        ),
         times=times,
         cache=path.with_name(defence.CACHE),
     )

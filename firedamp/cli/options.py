@@ -3,8 +3,9 @@
 import math
 import re
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -148,25 +149,41 @@ def execution(*, here: bool) -> Callable[[F], F]:
 
 
 def compiling(function: F) -> F:
-    """--compiler and --unguarded."""
-    function = click.option("--unguarded", is_flag=True, help="Go on where no guard could fire in the binary.")(
-        function
-    )
-    return click.option("--compiler", metavar="CC", help="clang, gcc, zig, or a command [default: the first found].")(
-        function
-    )
+    """--compiler and --unguarded, as one value: `compilation`."""
+    return _compiler(_gathering(function))
 
 
 def building(function: F) -> F:
-    """--compiler, --profile and --unguarded."""
+    """--compiler, --profile and --unguarded, as one value: `compilation`."""
     function = click.option(
         "--profile",
         type=click.Choice(["hardened", "asan", "plain"]),
         default="hardened",
         show_default=True,
         help="How it is compiled.",
-    )(function)
-    return compiling(function)
+    )(_gathering(function))
+    return _compiler(function)
+
+
+def _gathering(function: F) -> F:
+    @wraps(function)
+    def gathered(*words: Any, compiler: str | None, unguarded: bool, profile: str = "hardened", **others: Any) -> Any:
+        from firedamp.cli.session import Compilation
+        from firedamp.target import Profile
+
+        compilation = Compilation(profile=Profile(profile), compiler=compiler, unguarded=unguarded)
+        return function(*words, compilation=compilation, **others)
+
+    return cast(F, gathered)
+
+
+def _compiler(function: F) -> F:
+    function = click.option("--unguarded", is_flag=True, help="Go on where no guard could fire in the binary.")(
+        function
+    )
+    return click.option("--compiler", metavar="CC", help="clang, gcc, zig, or a command [default: the first found].")(
+        function
+    )
 
 
 def new_only(function: F) -> F:

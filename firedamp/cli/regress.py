@@ -1,10 +1,14 @@
 """firedamp regress"""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from firedamp.cli import options
+
+if TYPE_CHECKING:
+    from firedamp.cli.session import Compilation
 
 
 @click.command(name="regress", cls=options.Sectioned)
@@ -16,9 +20,7 @@ from firedamp.cli import options
 def command(
     targets: tuple[str, ...],
     times: int,
-    compiler: str | None,
-    profile: str,
-    unguarded: bool,
+    compilation: "Compilation",
     as_json: bool,
     results: Path | None,
 ) -> int:
@@ -44,7 +46,7 @@ def command(
     verdicts: list[tuple[Path, Verdict]] = []
     code = CLEAN
     with Interruption() as interruption:
-        replayer = Replayer(session, compiler=compiler, unguarded=unguarded, stopping=interruption.stopping)
+        replayer = Replayer(session, compilation, stopping=interruption.stopping)
         for path in paths:
             if interruption.stopping():
                 break

@@ -10,7 +10,7 @@ from firedamp.cli import options
 
 if TYPE_CHECKING:
     from firedamp.cli.replaying import Replayer
-    from firedamp.cli.session import Session
+    from firedamp.cli.session import Compilation, Session
     from firedamp.reproducer import Reproducer
     from firedamp.reproducer_file import Claim
 
@@ -28,9 +28,7 @@ def command(
     words: tuple[str, ...],
     target_name: str | None,
     times: int,
-    compiler: str | None,
-    profile: str,
-    unguarded: bool,
+    compilation: "Compilation",
     as_json: bool,
     results: Path | None,
     **execution: Any,
@@ -52,9 +50,9 @@ def command(
     session = Session.open(results)
     dashed = options.after_dashes()
     with Interruption() as interruption:
-        replayer = Replayer(session, compiler=compiler, unguarded=unguarded, stopping=interruption.stopping)
+        replayer = Replayer(session, compilation, stopping=interruption.stopping)
         if target_name is not None:
-            code = sort_inputs(session, replayer, target_name, profile, words, times=times, as_json=as_json)
+            code = sort_inputs(session, replayer, target_name, compilation.profile, words, times=times, as_json=as_json)
         else:
             if len(words) != 1:
                 raise click.UsageError("one finding or one policy at a time; inputs need --target")

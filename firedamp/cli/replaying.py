@@ -1,11 +1,11 @@
 """Replays for the commands `replay` and `regress`: what came back, n of m, and whether it is what was expected."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from firedamp import engine, reproducer_file
-from firedamp.cli.session import Session
+from firedamp.cli.session import Compilation, Session
 from firedamp.confirm import Confirmation, confirm
 from firedamp.finding import Finding, State
 from firedamp.records import NAME as DATABASE
@@ -32,12 +32,10 @@ class Verdict:
 class Replayer:
     """Replays reproducers of this session; each target is built once."""
 
-    def __init__(
-        self, session: Session, *, compiler: str | None, unguarded: bool, stopping: Callable[[], bool]
-    ) -> None:
+    def __init__(self, session: Session, compilation: Compilation, *, stopping: Callable[[], bool]) -> None:
+        """Of `compilation` all but the profile, which a reproducer names."""
         self._session = session
-        self._compiler = compiler
-        self._unguarded = unguarded
+        self._compilation = compilation
         self._stopping = stopping
         self.remember = False  # whether the database learns what a replay showed of its finding
         self._builds: dict[tuple[Target, Profile], Build | None] = {}
@@ -70,7 +68,7 @@ class Replayer:
         key = reproducer.target, reproducer.profile
         if key not in self._builds:
             self._builds[key] = self._session.build(
-                reproducer.target, reproducer.profile, compiler=self._compiler, unguarded=self._unguarded
+                reproducer.target, replace(self._compilation, profile=reproducer.profile)
             )
         return self._builds[key]
 

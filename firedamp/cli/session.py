@@ -24,6 +24,15 @@ UNLIMITED = Limits(wall_s=86_400.0, cpu_s=86_400.0, memory_bytes=1 << 40, output
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compilation:
+    """How a target is to be compiled. `compiler`: None for the first that is found."""
+
+    profile: Profile = Profile.HARDENED
+    compiler: str | None = None
+    unguarded: bool = False  # go on where no guard could fire in the binary
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
     """`root` is the project's folder: of the configuration that holds here, or that lies above the results."""
 
@@ -67,9 +76,7 @@ class Session:
             return f"{self.config.path.name} has no {table}; add [{table}.{name}]"
         return f"is not in {self.config.path.name}{did_you_mean(name, names)} ({table}: {', '.join(sorted(names))})"
 
-    def build(
-        self, target: Target, profile: Profile, *, compiler: str | None = None, unguarded: bool = False
-    ) -> Build | None:
+    def build(self, target: Target, compilation: Compilation) -> Build | None:
         """None where there is nothing to compile or to prove: sweeps, installed commands, Python harnesses."""
         if target.kind in (TargetKind.COMMAND, TargetKind.PYTHON):
             return None
@@ -77,11 +84,11 @@ class Session:
 
         return build(
             target,
-            profile,
-            compiler=compiler,
+            compilation.profile,
+            compiler=compilation.compiler,
             cache=self.results / ".cache" / "builds",
             progress=say,
-            allow_unguarded=unguarded,
+            allow_unguarded=compilation.unguarded,
         )
 
 

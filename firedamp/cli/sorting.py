@@ -33,7 +33,7 @@ def sort_inputs(
     session: Session,
     replayer: Replayer,
     target_name: str,
-    profile: str,
+    profile: Profile,
     words: tuple[str, ...],
     *,
     times: int,
@@ -49,7 +49,7 @@ def sort_inputs(
     for number, path in enumerate(files, 1):
         if number % 50 == 0:
             say(f"{number} of {len(files)} files, {len(piles)} signatures")
-        reproducer = Reproducer(engine="fuzz", target=target, profile=Profile(profile), payload=path.read_bytes())
+        reproducer = Reproducer(engine="fuzz", target=target, profile=profile, payload=path.read_bytes())
         confirmation = replayer.confirm(reproducer, times=times)
         _lay(piles, path, reproducer, confirmation)
         if not confirmation.detections:

@@ -11,7 +11,7 @@ from firedamp import campaign, engine
 from firedamp.campaign import Summary
 from firedamp.cli.display import Display
 from firedamp.cli.results import write, write_json, write_table
-from firedamp.cli.session import Session, command_target, overridden, say
+from firedamp.cli.session import Compilation, Session, command_target, overridden, say
 from firedamp.engine import Job, Progress
 from firedamp.errno_name import check_errno
 from firedamp.finding import Finding, State
@@ -57,7 +57,7 @@ def _built(session: Session, name: str, *, counting: bool) -> Sweep | None:
         return None
     if counting:  # -O0: what stands in the source is what is counted
         target = replace(target, cflags=(*target.cflags, "-O0", "--coverage"), ldflags=(*target.ldflags, "--coverage"))
-    build = session.build(target, Profile.PLAIN, compiler="gcc" if counting else None)
+    build = session.build(target, Compilation(profile=Profile.PLAIN, compiler="gcc" if counting else None))
     assert build is not None
     words = (str(build.executable), *target.args)
     plain = Target(
