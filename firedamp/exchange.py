@@ -51,6 +51,10 @@ def contents(path: Path) -> Iterator[bytes]:
             yield file.read_bytes()
     elif zipfile.is_zipfile(path):
         yield from _members(path)
+    elif path.is_file() and path.suffix == ".zip":
+        raise UsageError(
+            f"{path}: is no zip archive, or not a whole one; pack it anew, or rename a file that is an input"
+        )
     elif path.is_file():
         yield path.read_bytes()
     else:

@@ -40,9 +40,14 @@ def bring(name: str, paths: tuple[Path, ...], results: Path | None) -> int:
     """
     from firedamp import exchange
     from firedamp.cli.results import write
+    from firedamp.errors import UsageError
 
     session, target = _target(name, results)
     done = exchange.bring_in(_living(session, target.name), paths)
+    if not done.added + done.known + done.passed_over:
+        raise UsageError(
+            f"{', '.join(map(str, paths))}: no input is in there; name inputs, folders of them, or archives"
+        )
     too_large = f", {done.passed_over} too large" if done.passed_over else ""
     write(f"{name}: {done.added} inputs added, {done.known} known{too_large}: {_living(session, target.name)}")
     return 0

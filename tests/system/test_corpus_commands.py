@@ -52,3 +52,16 @@ def test_a_corpus_comes_in_gets_smaller_and_goes_out(tmp_path: Path) -> None:
     assert (tmp_path / "seeds" / "own").read_bytes() == b"own"
     assert run(tmp_path, "corpus", "export", "t", "firedamp.toml").returncode != 0
     assert "did you mean" in run(tmp_path, "corpus", "export", "tt", "x").stderr
+
+
+def test_what_holds_no_input_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "firedamp.toml").write_text(CONFIG)
+    (tmp_path / "t.c").write_text(HARNESS)
+    (tmp_path / "seeds").mkdir()
+    (tmp_path / "empty").mkdir()
+    refused = run(tmp_path, "corpus", "import", "t", "empty")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "empty: no input is in there; name inputs, folders of them, or archives" in refused.stderr
+    (tmp_path / "empty" / "one").write_bytes(b"1")
+    assert run(tmp_path, "corpus", "import", "t", "empty").returncode == 0
+    assert run(tmp_path, "corpus", "import", "t", "empty").returncode == 0  # known is not nothing

@@ -84,6 +84,19 @@ def test_of_equal_inputs_the_smallest_is_kept() -> None:
     assert cover(measured) == {Path("a")}
 
 
+def test_a_zip_that_is_no_archive_is_not_taken_for_an_input(tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole.zip", tmp_path / "cut.zip"
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr("one", b"1" * 100)
+    cut.write_bytes(whole.read_bytes()[:-30])
+    with pytest.raises(UsageError, match=r"cut\.zip: is no zip archive, or not a whole one; pack it anew"):
+        list(contents(cut))
+    folder = tmp_path / "inputs"
+    folder.mkdir()
+    cut.rename(folder / "cut.zip")  # an input of a folder is whatever it is
+    assert len(list(contents(folder))) == 1
+
+
 @pytest.mark.parametrize(
     ("method", "damage"),
     [
