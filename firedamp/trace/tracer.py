@@ -25,7 +25,7 @@ from firedamp.trace.stall import Sampler
 from firedamp.trace.streams import Opened
 from firedamp.trace.tracee import Exit, Tracee
 from firedamp.trace.usage import high_water_bytes, usage
-from firedamp.trace.witness import Witness, is_deadly
+from firedamp.trace.witness import MOST_FATALS, Witness, is_deadly
 from firedamp.unwind import Base, Unwinder
 
 BRK = 12
@@ -123,6 +123,7 @@ class Run:
         self.ending: Ending | None = None
         self._verdict: Ending | None = None  # of a limit, decided before the death that it causes
         self._begin_s = self._end_s = 0.0
+        self._held_s = 0.0  # stopped for us: no time of the program's own
         self._usage: ptrace.Usage | None = None
         self._cpu_s = 0.0
         self._peak_bytes = 0
@@ -239,7 +240,7 @@ class Run:
                 self._call_stop(tracee)
             case Event.NONE:
                 if self.started and is_deadly(tracee.tid, number):
-                    self._witness.see(tracee.process(), tracee.tid)
+                    self._see(tracee)
                 self._go(tracee, number)
             case Event.EXEC:
                 self._exec(tracee)
@@ -253,6 +254,16 @@ class Run:
                 ptrace.resume(tracee.tid)
             case _:
                 self._go(tracee)
+
+    def _see(self, tracee: Tracee) -> None:
+        """The first look at a library's call frame information takes as long as many a program runs.
+
+        What is more than the witness keeps counts as the program's time: else one that faults for ever would not end.
+        """
+        began_s = time.monotonic()
+        self._witness.see(tracee.process(), tracee.tid)
+        if len(self._witness.fatals()) <= MOST_FATALS:
+            self._held_s += time.monotonic() - began_s
 
     def _go(self, tracee: Tracee, number: int = 0) -> None:
         if tracee.exit is not None or self._sampler is not None:
@@ -416,7 +427,7 @@ class Run:
             self._kill_all()
         elif used.cpu_s > limits.cpu_s:
             self._begin_sampling("cpu")
-        elif time.monotonic() - self._begin_s > limits.wall_s:
+        elif time.monotonic() - self._begin_s - self._held_s > limits.wall_s:
             self._begin_sampling("wall")
 
     def _begin_sampling(self, limit: str) -> None:

@@ -649,6 +649,36 @@ def test_what_a_program_was_doing_when_time_ran_out(run: Run, body: str, stall: 
     assert outcome.wall_s < 5
 
 
+SLOW_LOOK = """
+import sys, time
+from pathlib import Path
+from firedamp.target import Limits
+from firedamp.trace.protocol import Execution
+from firedamp.trace.tracer import Tracer
+from firedamp.trace.witness import Witness
+look = Witness.see
+def see(*words):
+    look(*words)
+    time.sleep(2)
+Witness.see = see
+program = Execution(argv=tuple(sys.argv[1:]), environment=(), folder=Path("/"), limits=Limits(wall_s=1.5))
+print(Tracer().run(program, {}).outcome.ending)
+"""
+
+
+def test_the_time_in_which_we_look_at_a_death_is_not_the_programs(compiled: Callable[..., Path]) -> None:
+    """On a machine that is slow or busy a crash is no time-out."""
+    program = compiled("int main(void) { abort(); }")
+    done = subprocess.run([sys.executable, "-c", SLOW_LOOK, program], capture_output=True, text=True, check=False)
+    assert done.stdout == "Killed(signal=6)\n", done.stderr
+
+
+def test_who_faults_for_ever_runs_out_of_time_all_the_same(run: Run) -> None:
+    body = "void note(int _) {} int main(void) { signal(SIGSEGV, note); *(volatile int *)8 = 1; }"
+    outcome = run(body, limits=Limits(wall_s=0.5)).outcome
+    assert isinstance(outcome.ending, TimedOut) and len(outcome.fatals) > 1
+
+
 def test_the_stack_of_a_busy_run_names_the_function_that_loops(run: Run) -> None:
     body = r"""
     __attribute__((noinline)) void turn(volatile long *n) { for (int i = 0; i < 1000; i++) ++*n; }
