@@ -57,7 +57,8 @@ def body(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 @pytest.mark.needs("ptrace")
 def test_from_a_c_file_to_a_regression_test(tmp_path: Path) -> None:
     project(tmp_path)
-    first = run("fuzz", "names", "--time", "3s", "--seed", "1", "--json", folder=tmp_path)
+    # --runs ends it, however slow the machine is.
+    first = run("fuzz", "names", "--time", "60s", "--runs", "200000", "--seed", "1", "--json", folder=tmp_path)
     assert first.returncode == 1, first.stderr
     found = body(first)
     assert found["executions"] > 0
