@@ -10,6 +10,7 @@ from typing import cast
 
 from firedamp import engine
 from firedamp.cover import Gauge, cover
+from firedamp.plural import counted
 from firedamp.target import Build, Target
 
 SPARE = "spare"
@@ -31,7 +32,8 @@ class Minimised:
         if self.interrupted:
             return "interrupted; nothing was moved"
         crashed = f", {self.quarantined} that end the process in {QUARANTINE}/" if self.quarantined else ""
-        return f"{self.kept} inputs reach all {self.features} features; {self.spare} to spare in {SPARE}/{crashed}"
+        kept = f"{counted(self.kept, 'input')} for all of {counted(self.features, 'feature')}"
+        return f"{kept}; {self.spare} to spare in {SPARE}/{crashed}"
 
 
 def minimise(

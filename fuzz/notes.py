@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from firedamp.engine import Progress
+from firedamp.plural import counted
 from firedamp.target import Build, Target, TargetKind
 from fuzz.events import Events
 from fuzz.pool import Pool
@@ -33,16 +34,17 @@ def of_quarantine(pool: Pool) -> str:
 def of_survival(progress: Progress, survivals: Survivals, events: list[Events]) -> Iterator[str]:
     """What was survived, and what of it could not be done as it should."""
     if progress.survived:
-        yield f"survived {progress.survived:,} detections of {progress.signatures:,} signatures in process"
+        signatures = counted(progress.signatures, "signature")
+        yield f"survived {counted(progress.survived, 'detection')} of {signatures} in process"
     if survivals.doubted:
         yield (
             f"{survivals.doubted:,} of them did nothing in a fresh process; the fuzzing process was started"
             " afresh each time"
         )
     if survivals.unseen:
-        yield f"{survivals.unseen:,} signatures were not looked at in time; search longer"
+        yield f"not looked at in time: {counted(survivals.unseen, 'signature')}; search longer"
     if lost := sum(one.lost for one in events):
-        yield f"{lost:,} survived detections were not kept: too many at once"
+        yield f"not kept, since too many came at once: {counted(lost, 'survived detection')}"
     for name in sorted({name for one in events for name in one.handled()}):
         yield f"the target handles {name} itself: what ends in it is not survived"
     if too_many := max(one.unrestored_bytes for one in events):

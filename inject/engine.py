@@ -15,6 +15,7 @@ from dataclasses import replace
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.errors import UsageError
 from firedamp.outcome import Outcome
+from firedamp.plural import counted
 from firedamp.reproducer import Reproducer
 from firedamp.run import Attachment, Bench
 from firedamp.target import Build, Target
@@ -81,7 +82,9 @@ class FaultEngine:
             progress.pairs = progress.planned - len(made.faults) - made.skips.total()
             progress.complete = progress.left == 0 and not todo.probes
             if todo.probes:
-                progress.notes.append(f"{len(todo.probes)} faults that the program handles still want a second one")
+                progress.notes.append(
+                    f"still without a second fault: {counted(len(todo.probes), 'fault')} that the program handles"
+                )
             if gathering is not None:
                 _tell_recovery(gathering, job, progress)
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from firedamp.canary.functions import Census
 from firedamp.canary.watch import Leak, Sighting
 from firedamp.outcome import Frame
+from firedamp.plural import counted
 
 BYTES = 8
 TERMINATORS = {0x00: "NUL", 0x0A: "newline", 0x0D: "return", 0xFF: "EOF"}  # StackGuard's terminator canary
@@ -97,11 +98,12 @@ def _threads(sightings: tuple[Sighting, ...]) -> tuple[int, int]:
 
 def _value_words(found: Strength) -> str:
     if found.seen < 2:
-        return f"not known: {found.seen} of {found.runs} runs came to a look; two are needed to compare"
+        return f"not known: {found.seen} of {counted(found.runs, 'run')} came to a look; two are needed to compare"
     if found.distinct == 1:
         return f"the same in all {found.seen} runs: who has seen one run knows it for ever"
     guesses = f"2^{8 * found.random_bytes}" if found.random_bytes else "1"
-    return f"{found.distinct} different ones in {found.seen} runs, {found.random_bytes} bytes vary: {guesses} guesses"
+    vary = f"{counted(found.random_bytes, 'byte')} at random"
+    return f"{found.distinct} different ones in {found.seen} runs, {vary}: {guesses} guesses"
 
 
 def _terminator_words(found: Strength) -> str:

@@ -12,6 +12,7 @@ from firedamp.cli.session import Compilation, Session, say
 from firedamp.confirm import confirm
 from firedamp.errors import BuildError, UsageError
 from firedamp.finding import Detection, family
+from firedamp.plural import counted
 from firedamp.repository import Commit, Repository
 from firedamp.reproducer import Reproducer
 from firedamp.reproducer_file import Claim
@@ -225,7 +226,7 @@ def _words(bisection: _Bisection, candidates: tuple[Commit, ...]) -> str:
     claim = bisection.claim
     where = f" in {claim.function}" if claim.function else ""
     did = "repaired" if bisection.fixed else "introduced"
-    counts = f"{len(bisection.tested)} revisions tested, {_skipped(bisection)} skipped"
+    counts = f"{counted(len(bisection.tested), 'revision')} tested, {_skipped(bisection)} skipped"
     lines = [f"{each.short} {each.date[:10]} {each.author}: {each.subject}" for each in candidates]
     if len(candidates) == 1:
         return f"{lines[0]}\nthis commit {did} {claim.kind}{where} ({counts})"

@@ -41,6 +41,7 @@ def bring(name: str, paths: tuple[Path, ...], results: Path | None) -> int:
     from firedamp import exchange
     from firedamp.cli.results import write
     from firedamp.errors import UsageError
+    from firedamp.plural import counted
 
     session, target = _target(name, results)
     done = exchange.bring_in(_living(session, target.name), paths)
@@ -49,7 +50,9 @@ def bring(name: str, paths: tuple[Path, ...], results: Path | None) -> int:
             f"{', '.join(map(str, paths))}: no input is in there; name inputs, folders of them, or archives"
         )
     too_large = f", {done.passed_over} too large" if done.passed_over else ""
-    write(f"{name}: {done.added} inputs added, {done.known} known{too_large}: {_living(session, target.name)}")
+    write(
+        f"{name}: {counted(done.added, 'input')} added, {done.known} known{too_large}: {_living(session, target.name)}"
+    )
     return 0
 
 
@@ -67,13 +70,14 @@ def take(name: str, destination: Path, results: Path | None) -> int:
     from firedamp import exchange
     from firedamp.cli.results import write
     from firedamp.errors import UsageError
+    from firedamp.plural import counted
 
     session, target = _target(name, results)
     seeds = () if target.seeds is None else (target.root / target.seeds,)
     sources = [path for path in (_living(session, target.name), *seeds) if path.exists()]
     if not sources:
         raise UsageError(f"target {name!r}: has neither seeds nor a living corpus yet; run `firedamp fuzz {name}`")
-    write(f"{name}: {exchange.take_out(sources, destination)} inputs in {destination}")
+    write(f"{name}: {counted(exchange.take_out(sources, destination), 'input')} in {destination}")
     return 0
 
 

@@ -36,6 +36,7 @@ def command(
     from firedamp.cli.session import Compilation, Session, say
     from firedamp.coverage.measure import measure
     from firedamp.errors import UsageError
+    from firedamp.plural import counted
     from firedamp.report import coverage
     from firedamp.report.document import SCHEMA
     from firedamp.target import Profile
@@ -51,7 +52,7 @@ def command(
             f"target {name!r}: has neither seeds nor a corpus yet; run `firedamp fuzz {name}`, or name files"
         )
     inputs = {exchange.digest(data): data for place in places for data in exchange.contents(place)}
-    say(f"running {len(inputs)} inputs")
+    say(f"running {counted(len(inputs), 'input')}")
     measured = measure(build, inputs.values())
     root = target.root.resolve()
     if html is not None:

@@ -32,8 +32,8 @@ def command(
     from firedamp.cli import injecting
     from firedamp.cli.results import CLEAN, FOUND, write_json
     from firedamp.cli.session import Session, say
+    from firedamp.plural import counted
     from firedamp.report.ending import status_of, words_of
-    from firedamp.report.sweep import count
 
     stage = injecting.Stage(options.after_dashes() or (), **execution)
     parts = tuple((str(path), injecting.text_of(path)) for path in policies)
@@ -46,9 +46,9 @@ def command(
     session = Session.open(results)
     found = injecting.keep(session, stage.target, run)
     ending, denied, slipped = run.outcome.ending, run.denied, run.slipped
-    say(f"{words_of(ending)}; {count(denied, 'call')} denied that no rule permits" if denied else words_of(ending))
+    say(f"{words_of(ending)}; {counted(denied, 'call')} denied that no rule permits" if denied else words_of(ending))
     if slipped:
-        say(f"{count(slipped, 'call')} slipped through: another thread changed names while they were checked")
+        say(f"{counted(slipped, 'call')} slipped through: another thread changed names while they were checked")
     if as_json:
         facts = {"ending": words_of(ending), "status": status_of(ending), "notes": [*run.notes], "log": [*run.log]}
         strikes = list(map(injecting.strike_document, run.outcome.strikes))

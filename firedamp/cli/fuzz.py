@@ -49,32 +49,23 @@ def command(
     firedamp fuzz parse --runs 1000000 -- -only_ascii=1
     firedamp fuzz --all --time 8h --workers 4
     """
-    if time_s is None and runs is None and not sys.stderr.isatty():
-        raise click.UsageError("without a terminal nobody can press Ctrl-C: give --time or --runs, as in --time 60s")
     import random
 
-    from firedamp.cli import fuzzing, status
-    from firedamp.cli.display import Display
+    from firedamp.cli import fuzzing
     from firedamp.cli.interruption import Interruption
-    from firedamp.cli.results import exit_code, write_json, write_table
+    from firedamp.cli.results import exit_code
     from firedamp.cli.session import Session, say
-    from firedamp.report import text
-    from firedamp.report.sweep import count
 
     session = Session.open(results)
     chosen = tuple(session.config.targets) if everything else tuple(dict.fromkeys(names))
     if not chosen:
         raise click.UsageError("name a target, several, or --all of firedamp.toml")
+    targets = [session.target(name) for name in chosen]
+    if time_s is None and runs is None and not sys.stderr.isatty():
+        raise click.UsageError("without a terminal nobody can press Ctrl-C: give --time or --runs, as in --time 60s")
     prepared = [
-        fuzzing.prepare(
-            session,
-            name,
-            workdir=workdir,
-            compilation=compilation,
-            twin=twin,
-            survive=not no_survive,
-        )
-        for name in chosen
+        fuzzing.prepare(session, each, workdir=workdir, compilation=compilation, twin=twin, survive=not no_survive)
+        for each in targets
     ]
     seed = random.SystemRandom().randrange(1 << 31) if seed is None else seed
     say(f"fuzzing {', '.join(chosen)}, seed {seed}" + ("" if time_s or runs else "; until you press Ctrl-C"))
@@ -88,25 +79,7 @@ def command(
             stopping=interruption.stopping,
         )
         strands = [fuzzing.Strand(session, each, bounds) for each in prepared]
-        watched = [each.watched for each in strands]
-        with Display(
-            lambda: status.line(watched),
-            block=lambda columns: status.block(watched, columns),
-            urgent=lambda: "; ".join(f"{each.name}: {each.progress.pause}" for each in watched if each.progress.pause),
-        ) as display:
-            for strand in strands:
-                strand.tell = lambda finding: display.tell(text.headline(finding, root=session.root))
-            fuzzing.run(strands)
+        fuzzing.watch(session, strands)
     summary = fuzzing.together(strands)
-    for note in fuzzing.notes(strands):
-        say(note)
-    if as_json:
-        write_json(session, (*summary.findings, *summary.unconfirmed), **fuzzing.facts(strands))
-    else:
-        write_table(session, summary.findings, summary.unconfirmed)
-    say(
-        f"{sum(each.progress.executions for each in watched):,} executions in {summary.wall_s:.0f} s, "
-        f"{sum(each.progress.edges for each in watched):,} edges: "
-        f"{count(len(summary.findings), 'finding')}, {len(summary.new)} new"
-    )
+    fuzzing.show(session, strands, summary, as_json=as_json)
     return exit_code(summary, new_only=new_only)

@@ -13,12 +13,15 @@ from typing import Any
 
 from firedamp import campaign, engine, guards, sessions
 from firedamp.campaign import Summary
+from firedamp.cli import status
+from firedamp.cli.display import Display
+from firedamp.cli.results import write_json, write_table
 from firedamp.cli.session import Compilation, Session, say
 from firedamp.cli.status import Watched
 from firedamp.engine import Job, Progress
 from firedamp.finding import Finding, State
-from firedamp.report import document, duration
-from firedamp.report.sweep import count
+from firedamp.plural import counted
+from firedamp.report import document, duration, text
 from firedamp.schedule import Schedule, turn_s
 from firedamp.target import Build, Profile, Target
 
@@ -48,7 +51,7 @@ class Prepared:
 
 def prepare(
     session: Session,
-    name: str,
+    target: Target,
     *,
     workdir: Path | None,
     compilation: Compilation,
@@ -56,8 +59,7 @@ def prepare(
     survive: bool,
 ) -> Prepared:
     """Built, with what lies beside its seeds; says what cannot be found in it, and what was done before."""
-    target = session.target(name)
-    beside = session.beside(session.config.targets[name])
+    beside = session.beside(session.config.targets[target.name])
     if beside.note:
         say(beside.note)
     if workdir is not None:
@@ -91,12 +93,10 @@ class Strand:
         self.watched = Watched(name=name, progress=Progress(), past=past, time_s=self.bounds.time_s)
         if past.sessions:
             with self.session.store() as store:
-                before = count(len(store.findings(name)), "finding")
-            killed = f"; {past.killed} of {past.sessions} runs were killed" if past.killed else ""
-            say(
-                f"{name}: resumed: {duration.words(past.run_s)}, {past.executions:,} executions, {before} before"
-                + killed
-            )
+                before = counted(len(store.findings(name)), "finding")
+            killed = f"; {past.killed} of {counted(past.sessions, 'run')} killed" if past.killed else ""
+            executions = counted(past.executions, "execution")
+            say(f"{name}: resumed: {duration.words(past.run_s)}, {executions}, {before} before{killed}")
 
     @property
     def name(self) -> str:
@@ -130,6 +130,19 @@ class Strand:
         if finding.state is not State.UNCONFIRMED:
             self.watched.found.append(finding)
         self.tell(finding)
+
+
+def watch(session: Session, strands: Sequence[Strand]) -> None:
+    """Runs them; how far they are is shown meanwhile, and each finding as it comes."""
+    watched = [each.watched for each in strands]
+    with Display(
+        lambda: status.line(watched),
+        block=lambda columns: status.block(watched, columns),
+        urgent=lambda: "; ".join(f"{each.name}: {each.progress.pause}" for each in watched if each.progress.pause),
+    ) as display:
+        for strand in strands:
+            strand.tell = lambda finding: display.tell(text.headline(finding, root=session.root))
+        run(strands)
 
 
 def run(strands: Sequence[Strand]) -> None:
@@ -198,6 +211,21 @@ def together(strands: Sequence[Strand]) -> Summary:
         benign=sum(each.benign for each in summaries),
         wall_s=max(each.wall_s for each in summaries),
         interrupted=any(each.interrupted for each in summaries),
+    )
+
+
+def show(session: Session, strands: Sequence[Strand], summary: Summary, *, as_json: bool) -> None:
+    for note in notes(strands):
+        say(note)
+    if as_json:
+        write_json(session, (*summary.findings, *summary.unconfirmed), **facts(strands))
+    else:
+        write_table(session, summary.findings, summary.unconfirmed)
+    progresses = [each.watched.progress for each in strands]
+    say(
+        f"{counted(sum(each.executions for each in progresses), 'execution')} in {summary.wall_s:.0f} s, "
+        f"{counted(sum(each.edges for each in progresses), 'edge')}: "
+        f"{counted(len(summary.findings), 'finding')}, {len(summary.new)} new"
     )
 
 

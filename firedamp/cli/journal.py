@@ -25,6 +25,7 @@ def command(name: str, last: int | None, as_json: bool, results: Path | None) ->
     from firedamp.cli.results import write
     from firedamp.cli.session import Session, say
     from firedamp.errors import UsageError
+    from firedamp.plural import counted
     from firedamp.report import duration, journal
     from firedamp.report.document import SCHEMA
 
@@ -40,6 +41,7 @@ def command(name: str, last: int | None, as_json: bool, results: Path | None) ->
         return 0
     write("\n".join(list(journal.story(events))[-(last or 0) :]))
     say(
-        f"{past.sessions} runs, {duration.words(past.run_s)}, {past.executions:,} executions; {past.killed} were killed"
+        f"{counted(past.sessions, 'run')}, {duration.words(past.run_s)}, {counted(past.executions, 'execution')}; "
+        f"{past.killed} killed"
     )
     return 0

@@ -27,6 +27,7 @@ def command(project: Path, src: Path, into: Path | None, compiler: str | None) -
     from firedamp import oss_fuzz
     from firedamp.building.build import prepared_tree
     from firedamp.cli.results import write
+    from firedamp.plural import counted
     from firedamp.target import Profile, Target, TargetKind
 
     into = (into or Path(project.absolute().name)).absolute()
@@ -39,6 +40,6 @@ def command(project: Path, src: Path, into: Path | None, compiler: str | None) -
         shutil.rmtree(into)
         raise
     for fuzzer in fuzzers:
-        write(f"{fuzzer.name}: {fuzzer.seeds} seeds")
+        write(f"{fuzzer.name}: {counted(fuzzer.seeds, 'seed')}")
     write(f"cd {into} && firedamp fuzz {fuzzers[0].name} --time 60s")
     return 0

@@ -10,6 +10,7 @@ from firedamp.cli.session import Session, say
 from firedamp.confirm import Confirmation
 from firedamp.errors import UsageError
 from firedamp.finding import Detection, Finding
+from firedamp.plural import counted
 from firedamp.reproducer import Reproducer
 from firedamp.target import Profile, Target
 
@@ -48,7 +49,7 @@ def sort_inputs(
     clean: list[str] = []
     for number, path in enumerate(files, 1):
         if number % 50 == 0:
-            say(f"{number} of {len(files)} files, {len(piles)} signatures")
+            say(f"{number} of {counted(len(files), 'file')}, {counted(len(piles), 'signature')}")
         reproducer = Reproducer(engine="fuzz", target=target, profile=profile, payload=path.read_bytes())
         confirmation = replayer.confirm(reproducer, times=times)
         _lay(piles, path, reproducer, confirmation)
@@ -89,7 +90,10 @@ def _table(session: Session, findings: list[Finding], piles: dict[str, _Pile], c
     lines: list[str] = []
     for finding in findings:
         files = piles[finding.id].files
-        lines += [f"{headline(finding, root=session.root)}: {len(files)} files", *(f"    {each}" for each in files)]
+        lines += [
+            f"{headline(finding, root=session.root)}: {counted(len(files), 'file')}",
+            *(f"    {each}" for each in files),
+        ]
     if clean:
-        lines += [f"nothing came back: {len(clean)} files", *(f"    {each}" for each in clean)]
+        lines += [f"nothing came back: {counted(len(clean), 'file')}", *(f"    {each}" for each in clean)]
     return "\n".join(lines)

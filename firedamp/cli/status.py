@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from firedamp.engine import Progress
 from firedamp.finding import Finding
+from firedamp.plural import counted
 from firedamp.report.duration import words
-from firedamp.report.sweep import count
 from firedamp.sessions import Past
 
 Part = tuple[str, str]  # a style, and what is shown in it
@@ -64,8 +64,8 @@ def _line(each: Watched) -> str:
     spent = f"{each.spent_s:.0f} s" + (f" of {each.time_s:.0f} s" if each.time_s else "")
     parts = [
         f"{each.name}: {spent}",
-        f"{progress.executions:,} executions ({progress.executions_per_s:,.0f}/s)",
-        f"{progress.edges:,} edges",
+        f"{counted(progress.executions, 'execution')} ({progress.executions_per_s:,.0f}/s)",
+        counted(progress.edges, "edge"),
         f"corpus {progress.corpus:,}",
         _findings(each),
         *([f"{progress.survived:,} survived"] if progress.survived else []),
@@ -76,7 +76,7 @@ def _line(each: Watched) -> str:
 
 
 def _findings(each: Watched) -> str:
-    return count(len(each.found), "finding")
+    return counted(len(each.found), "finding")
 
 
 def block(watched: Sequence[Watched], columns: int) -> list[str]:

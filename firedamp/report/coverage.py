@@ -6,6 +6,7 @@ from typing import Any
 
 from firedamp.coverage.measure import Measurement
 from firedamp.coverage.source import Coverage, Function, Measured, SourceFile
+from firedamp.plural import counted
 
 SHOWN = 10  # functions and gaps in the text; the JSON and the pages have all
 TEMPLATE = "coverage.html.j2"
@@ -14,7 +15,7 @@ TEMPLATE = "coverage.html.j2"
 def text(measured: Measurement, root: Path) -> Iterator[str]:
     found = measured.coverage
     broken = f", {measured.broken} of which ended the process" if measured.broken else ""
-    yield f"{measured.inputs} inputs{broken}: {_shares(found)}, {_functions(found.functions)}"
+    yield f"{counted(measured.inputs, 'input')}{broken}: {_shares(found)}, {_functions(found.functions)}"
     yield ""
     for file in found.files:
         yield f"  {_percent(file.lines_reached, len(file.lines)):>5}  {_name(file.path, root)}: {_shares(file)}"
@@ -109,12 +110,13 @@ def _more(count: int) -> Iterator[str]:
 
 
 def _shares(found: Measured) -> str:
-    lines = f"{found.lines_reached} of {len(found.lines)} lines ({_percent(found.lines_reached, len(found.lines))})"
-    return f"{lines}, {found.blocks_reached} of {found.blocks} blocks"
+    lines = f"{found.lines_reached} of {counted(len(found.lines), 'line')}"
+    share = _percent(found.lines_reached, len(found.lines))
+    return f"{lines} ({share}), {found.blocks_reached} of {counted(found.blocks, 'block')}"
 
 
 def _functions(functions: tuple[Function, ...]) -> str:
-    return f"{sum(function.blocks_reached > 0 for function in functions)} of {len(functions)} functions"
+    return f"{sum(function.blocks_reached > 0 for function in functions)} of {counted(len(functions), 'function')}"
 
 
 def _percent(part: int, whole: int) -> str:

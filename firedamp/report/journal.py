@@ -11,6 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from firedamp.plural import counted
 from firedamp.report.printable import one_line
 
 Event = dict[str, Any]
@@ -51,13 +52,11 @@ def _when(event: Event) -> str:
 def _words(event: Event, times: int) -> str:
     match event["event"]:
         case "start":
-            there = f"{event.get('corpus')} inputs in the corpus, {event.get('seeds')} seeds"
-            return f"start: seed {event.get('seed')}, {there}"
+            corpus, seeds = counted(event.get("corpus", 0), "input"), counted(event.get("seeds", 0), "seed")
+            return f"start: seed {event.get('seed')}, {corpus} in the corpus, {seeds}"
         case "stop":
-            done = (
-                f"{event.get('executions', 0):,} executions, {event.get('edges')} edges, corpus {event.get('corpus')}"
-            )
-            return f"stop: {done}"
+            executions, edges = counted(event.get("executions", 0), "execution"), counted(event.get("edges", 0), "edge")
+            return f"stop: {executions}, {edges}, corpus {event.get('corpus')}"
         case "finding":
             n, m = event.get("confirmed", (0, 0))
             return f"finding {event.get('id')}: {event.get('kind')}, came back {n} of {m}, {event.get('state')}"

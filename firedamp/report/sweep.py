@@ -2,6 +2,7 @@
 
 from firedamp.campaign import Summary
 from firedamp.engine import Progress
+from firedamp.plural import counted
 
 
 def progress_line(name: str, progress: Progress, found: int, now_s: float, budget_s: float | None) -> str:
@@ -9,8 +10,10 @@ def progress_line(name: str, progress: Progress, found: int, now_s: float, budge
     if not progress.planned:
         return f"{name}: looking for sites"
     if not progress.left:
-        return f"{name}: {progress.done:,} runs, none left: confirming and shrinking {count(found, 'finding')}"
-    line = f"{name}: {progress.done:,} runs, {progress.left:,} left, {count(found, 'finding')}"
+        return (
+            f"{name}: {counted(progress.done, 'run')}, none left: confirming and shrinking {counted(found, 'finding')}"
+        )
+    line = f"{name}: {counted(progress.done, 'run')}, {progress.left:,} left, {counted(found, 'finding')}"
     rate = progress.executions / now_s if now_s > 0 else 0.0
     if not rate:
         return line
@@ -29,23 +32,19 @@ def closing_line(progress: Progress, summary: Summary) -> str:
     if skipped:
         parts[-1] += f" ({', '.join(f'{reason}: {count:,}' for reason, count in progress.skips.items() if count)})"
     parts.append(f"{progress.left:,} left (--resume goes on there)" if progress.left else _end(progress))
-    planned = f"{progress.planned:,} faults planned" + (
+    planned = f"{counted(progress.planned, 'fault')} planned" + (
         f" ({progress.pairs:,} of them pairs)" if progress.pairs else ""
     )
     return (
-        f"{count(progress.sites, 'site')} x {count(progress.kinds, 'errno')}: {planned}, "
-        f"{', '.join(parts)}; {count(len(summary.findings), 'finding')}, {len(summary.new)} new, "
-        f"{count(len(summary.hints), 'hint')}, {summary.benign} benign; {count(progress.executions, 'run')} "
+        f"{counted(progress.sites, 'site')} x {counted(progress.kinds, 'errno')}: {planned}, "
+        f"{', '.join(parts)}; {counted(len(summary.findings), 'finding')}, {len(summary.new)} new, "
+        f"{counted(len(summary.hints), 'hint')}, {summary.benign} benign; {counted(progress.executions, 'run')} "
         f"in {clock(summary.wall_s)}"
     )
 
 
 def _end(progress: Progress) -> str:
     return "none left" if progress.complete else "its pairs not yet planned (--resume goes on there)"
-
-
-def count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def clock(seconds: float) -> str:

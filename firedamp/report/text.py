@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from firedamp import cwe
 from firedamp.finding import Detection, Effect, Finding, Severity, State
 from firedamp.outcome import Frame, Reach
+from firedamp.plural import counted
 from firedamp.report.document import replay_command, source_file
 from firedamp.report.printable import one_line, printable
 
@@ -108,7 +109,7 @@ def story(finding: Finding, *, root: Path, results: Path, payload: str, defences
         f"  target {finding.target}, engine {finding.engine}, guard {detection.guard}"
         + (f", {cwe.title(detection.cwe)}" if detection.cwe else ""),
         _exposure_words(detection),
-        f"  seen {finding.count} times, first {finding.first_seen}, last {finding.last_seen}",
+        f"  seen {counted(finding.count, 'time')}, first {finding.first_seen}, last {finding.last_seen}",
         _state_words(finding.state),
         *_section("evidence", detection.evidence),
         *_section("stack", (_stack_line(index, frame, root) for index, frame in enumerate(detection.stack))),

@@ -78,7 +78,7 @@ def _ends_with_zero(code: str, folder: Path | None = None) -> bool:
     [
         (("fuz",), "did you mean fuzz?"),
         (("fuzz",), "TARGET"),
-        (("fuzz", "x"), "give --time or --runs"),
+        (("fuzz", "x"), "there is no firedamp.toml here or above; `firedamp init` writes one"),
         (("fuzz", "x", "--time", "5x"), "'5x' is no duration"),
         (("fuzz", "x", "--time", "5s"), "there is no firedamp.toml here or above; `firedamp init` writes one"),
         (("sweep",), "a command behind --"),
@@ -115,6 +115,8 @@ def test_an_unknown_target_is_told_the_known_ones(tmp_path: Path) -> None:
     done = run("build", "pgn", folder=tmp_path)
     assert done.returncode == 2
     assert "did you mean png? (targets: png, xml)" in done.stderr
+    assert "did you mean png? (targets: png, xml)" in run("fuzz", "xml", "pgn", folder=tmp_path).stderr
+    assert "give --time or --runs" in run("fuzz", "xml", "png", folder=tmp_path).stderr
 
 
 @pytest.mark.parametrize(

@@ -274,7 +274,7 @@ def test_what_was_seen_before_a_kill_is_found_by_the_next_run(tmp_path: Path, le
     )
     assert done.returncode == 1, done.stderr
     assert "stack-smash" in {each["kind"] for each in json.loads(done.stdout)["findings"]}
-    assert "1 of 1 runs were killed" in done.stderr
+    assert "1 of 1 run killed" in done.stderr
     assert not any((results / "pending").iterdir())
 
 

@@ -88,4 +88,4 @@ def test_a_sweep_that_ends_before_its_pairs_are_planned_is_not_complete(tmp_path
     progress = Progress()
     attempts = list(ENGINE.search(job, progress))
     assert (len(attempts), progress.left, progress.complete) == (single.done, 0, False)
-    assert any("still want a second one" in note for note in progress.notes)
+    assert any("still without a second fault" in note for note in progress.notes)
