@@ -19,7 +19,9 @@ SIGNATURE = struct.Struct(f"<QII{FRAMES}QQQ")
 SLOT = struct.Struct("<3Q")
 WORD_BYTES = 8
 _SURVIVED, _UNSPOOLED, _UNTABLED, _FATAL, _HANDLED, _UNRESTORED = range(3 * WORD_BYTES, HEADER.size, WORD_BYTES)
+_SINCE_LAST = (_UNSPOOLED, _UNTABLED, _FATAL, _HANDLED, _UNRESTORED)
 _FREE, _FILLING, _FULL = range(3)
+MOST_SURVIVED = 1 << 48  # years of them
 
 
 class Kind(IntEnum):
@@ -54,12 +56,17 @@ class Survived:
 
 
 class Events:
-    """What stands in `memory`; `create` makes it for inputs up to `max_len` bytes."""
+    """What stands in `memory`; `create` makes it for inputs up to `max_len` bytes.
+
+    Where it is not `intact`, it says nothing but the count that was believed last, and the next life begins with a
+    new table.
+    """
 
     def __init__(self, memory: SharedMemory, capacity: int) -> None:
         self.memory = memory
         self._capacity = capacity
         self._past_bytes = history.size_for(capacity)
+        self._believed = 0  # detections survived
 
     @classmethod
     def create(cls, max_len: int) -> "Events":
@@ -67,12 +74,21 @@ class Events:
         size_bytes = (
             HEADER.size + SIGNATURES * SIGNATURE.size + SLOTS * (_past_offset(capacity) + history.size_for(capacity))
         )
-        memory = SharedMemory.create("events", size_bytes)
-        struct.pack_into("<3Q", memory.map, 0, MAGIC, capacity, history.size_for(capacity))
-        return cls(memory, capacity)
+        events = cls(SharedMemory.create("events", size_bytes), capacity)
+        events._write_header()
+        return events
+
+    @property
+    def intact(self) -> bool:
+        magic, capacity, past_bytes, survived, *_ = HEADER.unpack_from(self.memory.map)
+        sound = (magic, capacity, past_bytes) == (MAGIC, self._capacity, self._past_bytes)
+        return sound and self._believed <= survived < MOST_SURVIVED
 
     def begin(self) -> None:
         """Between two lives: what a dead process left half written is wanted again."""
+        if not self.intact:
+            self._write_header()
+            self._empty()
         self.memory.put_word(_FATAL, 0)
         for slot in map(self._slot, range(SLOTS)):
             state, index, _ = SLOT.unpack_from(self.memory.map, slot)
@@ -84,30 +100,32 @@ class Events:
     @property
     def survived(self) -> int:
         """Detections, over all lives."""
-        return self.memory.word(_SURVIVED)
+        if self.intact:
+            self._believed = self.memory.word(_SURVIVED)
+        return self._believed
 
     @property
     def lost(self) -> int:
         """Detections that could not be told in full: no slot for the input, or no place for the signature."""
-        return self.memory.word(_UNSPOOLED) + self.memory.word(_UNTABLED)
+        return self.memory.word(_UNSPOOLED) + self.memory.word(_UNTABLED) if self.intact else 0
 
     @property
     def unrestored_bytes(self) -> int:
         """Of global variables that are too many to be put back after each detection."""
-        return self.memory.word(_UNRESTORED)
+        return self.memory.word(_UNRESTORED) if self.intact else 0
 
     def handled(self) -> tuple[str, ...]:
         """Signals for which the target has put its own handler in the place of ours."""
-        mask = self.memory.word(_HANDLED)
+        mask = self.memory.word(_HANDLED) if self.intact else 0
         return tuple(number.name for number in Signals if mask >> number & 1)
 
     def counts(self) -> dict[Signature, int]:
-        found = (self._signature(index) for index in range(SIGNATURES))
+        found = (self._signature(index) for index in range(SIGNATURES if self.intact else 0))
         return {each[0]: each[1] for each in found if each is not None}
 
     def fatal(self) -> Signature | None:
         """Of the detection that ended the life, where there was one."""
-        found = self._signature(self.memory.word(_FATAL) - 1)
+        found = self._signature(self.memory.word(_FATAL) - 1) if self.intact else None
         return found[0] if found else None
 
     def want(self, index: int) -> None:
@@ -116,7 +134,7 @@ class Events:
 
     def take(self) -> Survived | None:
         """The next input that somebody should look at; its slot is free again."""
-        for slot in range(SLOTS):
+        for slot in range(SLOTS if self.intact else 0):
             start = self._slot(slot)
             state, index, size = SLOT.unpack_from(self.memory.map, start)
             if state != _FULL:
@@ -129,6 +147,16 @@ class Events:
             if (found := self._signature(index)) is not None:
                 return Survived(signature=found[0], index=index, input=data, before=before)
         return None
+
+    def _write_header(self) -> None:
+        HEADER.pack_into(
+            self.memory.map, 0, MAGIC, self._capacity, self._past_bytes, self._believed, *(0 for _ in _SINCE_LAST)
+        )
+
+    def _empty(self) -> None:
+        self.memory.map[HEADER.size : self._slot(0)] = bytes(SIGNATURES * SIGNATURE.size)
+        for slot in map(self._slot, range(SLOTS)):
+            self.memory.put_word(slot, _FREE)
 
     def _signature(self, index: int) -> tuple[Signature, int] | None:
         if not 0 <= index < SIGNATURES:

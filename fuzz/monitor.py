@@ -12,7 +12,8 @@ from fuzz.shared_memory import SharedMemory
 
 HEADER = struct.Struct("<5Q")
 _EXECUTIONS, _INSIDE, _SIZE = 8, 16, 24
-MAGIC = 0x31504D4144524946  # "FIRDAMP1" read as bytes
+MAGIC = 0x31504D4144455246  # "FREDAMP1" read as bytes
+MOST_EXECUTIONS = 1 << 48  # years of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +24,15 @@ class Reading:
 
 
 class Monitor:
-    """What stands in `memory`; `create` makes one for inputs up to `max_len` bytes."""
+    """What stands in `memory`; `create` makes one for inputs up to `max_len` bytes.
+
+    A target may write over it: what is not plausible is not believed, and `mend` brings the last that was back.
+    """
 
     def __init__(self, memory: SharedMemory) -> None:
         self.memory = memory
         self.capacity = memory.size_bytes - HEADER.size
+        self._believed = 0  # executions
 
     @classmethod
     def create(cls, max_len: int) -> "Monitor":
@@ -36,13 +41,28 @@ class Monitor:
         return monitor
 
     @property
+    def intact(self) -> bool:
+        magic, executions, _, _, capacity = HEADER.unpack_from(self.memory.map)
+        return (magic, capacity) == (MAGIC, self.capacity) and self._believed <= executions < MOST_EXECUTIONS
+
+    @property
     def executions(self) -> int:
-        return self.memory.word(_EXECUTIONS)
+        if self.intact:
+            self._believed = self.memory.word(_EXECUTIONS)
+        return self._believed
+
+    def mend(self) -> None:
+        """Between two lives."""
+        if not self.intact:
+            HEADER.pack_into(self.memory.map, 0, MAGIC, self._believed, 0, 0, self.capacity)
 
     def read(self) -> Reading:
-        _, executions, inside, size, _ = HEADER.unpack_from(self.memory.map)
-        kept = min(size, self.capacity)  # a wild write of the target may have hit the header
-        data = self.memory.map[HEADER.size : HEADER.size + kept]
+        """Of a block that is not intact: no input."""
+        executions = self.executions
+        if not self.intact:
+            return Reading(executions=executions, inside=False, input=b"")
+        _, _, inside, size, _ = HEADER.unpack_from(self.memory.map)
+        data = self.memory.map[HEADER.size : HEADER.size + min(size, self.capacity)]
         return Reading(executions=executions, inside=bool(inside), input=data)
 
     def enter(self, data: bytes) -> None:

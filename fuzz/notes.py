@@ -11,6 +11,11 @@ from fuzz.supervisor import Supervisor
 from fuzz.survival import Survivals
 from fuzz.temporary import find_temporary
 
+WILD = (
+    "the target wrote over memory that it shares with firedamp: such a life is not believed any more, and another "
+    "one is begun"
+)
+
 
 def of_start(child: Supervisor, target: Target, build: Build | None) -> Iterator[str]:
     """What of the child's confinement is missing, or may be in the target's way; what the target cannot have."""

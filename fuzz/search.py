@@ -265,8 +265,12 @@ class Search:
             progress.news_s = progress.active_s
 
     def _watch(self, worker: Worker) -> None:
-        """Kill a life that makes no progress inside the target: libFuzzer's own alarm did not."""
+        """Kill a life that makes no progress inside the target (libFuzzer's own alarm did not), or has gone wild."""
         now = time.monotonic()
+        if not worker.supervisor.intact:
+            worker.stopped = True
+            worker.supervisor.kill()
+            return
         reading = worker.supervisor.monitor.read()
         if reading.executions != worker.executions or not reading.inside:
             worker.executions, worker.advanced_at = reading.executions, now
@@ -310,7 +314,10 @@ class Search:
             survived=worker.survived_now,
         )
         worker.alive = False
-        if worker.stopped or end.exit_status == SPENT:
+        is_wild = not worker.supervisor.intact
+        if is_wild:
+            self._progress.note(notes.WILD)
+        if worker.stopped or is_wild or end.exit_status == SPENT:
             self._begin(worker)
             return
         if end.exit_status == 0 and not end.reading.inside:
@@ -365,7 +372,7 @@ class Search:
 
     def _spooled(self, worker: Worker) -> Iterator[Attempt]:
         """Inputs that killed a program: there the child lives on and leaves them in its spool."""
-        for path in sorted(worker.supervisor.spool.iterdir()):
+        for path in sorted(worker.supervisor.spool.glob("*")):  # nothing where the target has removed it
             data = path.read_bytes()
             path.unlink()
             yield from self._triage.look(data, path.name.partition(".")[0])

@@ -89,6 +89,8 @@ class Supervisor:
 
     def begin(self, argv: tuple[str, ...]) -> None:
         """Start the next life; one at a time."""
+        self.spool.mkdir(parents=True, exist_ok=True)  # the target may have removed it
+        self.monitor.mend()
         self.monitor.leave()
         self._history.clear()
         self.events.begin()
@@ -97,6 +99,11 @@ class Supervisor:
         self._log_offset, self._unread, self._said = 0, "", ""
         self.status = Status()
         self._tell(json.dumps({"argv": argv}))
+
+    @property
+    def intact(self) -> bool:
+        """False: the target has written over the memory that we share with it."""
+        return self.monitor.intact and self.events.intact
 
     def kill(self) -> None:
         """End the life under way; its End is heard like any other."""

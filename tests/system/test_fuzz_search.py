@@ -119,6 +119,43 @@ def test_seeds_are_no_part_of_the_room(make: Make, tmp_path: Path, present: str,
     assert all(attempt.outcome.ending == Killed(signal=6) for attempt in attempts)  # of the fresh process, too
 
 
+WILD = """
+  char line[256]; /* nothing of it changes which edges are reached */
+  static void *blocks[8];
+  static size_t sizes[8];
+  int count = 0;
+  if (text[0] == 'b' && text[1] == 'a' && text[2] == 'd') {
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (fgets(line, sizeof line, maps) && count < 8) {
+      unsigned long start, end;
+      if (strstr(line, "memfd:firedamp") && sscanf(line, "%lx-%lx rw", &start, &end) == 2)
+        blocks[count] = (void *)start, sizes[count++] = end - start;
+    }
+    fclose(maps);
+    while (count--) memset(blocks[count], 0xff, sizes[count]);
+  }
+"""
+
+
+def test_shared_memory_that_the_target_has_overwritten_is_not_believed(make: Make, tmp_path: Path) -> None:
+    made = make(WILD, seeds="seeds")
+    (tmp_path / "project" / "seeds").mkdir()
+    (tmp_path / "project" / "seeds" / "one").write_bytes(b"bad")
+    attempts, progress = search(made, tmp_path, time_s=3.0, enough=None)
+    assert attempts == []
+    assert 0 <= progress.executions < 100_000_000
+    assert progress.survived == 0
+    assert any("wrote over memory" in note for note in progress.notes)
+
+
+def test_a_target_that_removes_its_folders_does_not_end_the_search(make: Make, tmp_path: Path) -> None:
+    ours = f"../../../firedamp-{os.getpid()}-*/room/work/worker-0"
+    made = make(f'if (system("rm -rf {ours} 2>/dev/null")) puts("");')
+    attempts, progress = search(made, tmp_path, runs=20, enough=None)
+    assert attempts == []
+    assert progress.executions >= 20
+
+
 def test_life_goes_on_after_each_death(make: Make, tmp_path: Path) -> None:
     attempts, progress = search(make("if (size > 2) raise(SIGUSR1);"), tmp_path, time_s=60, enough=EAGER + 4)
     lines = (tmp_path / "results" / "t" / "journal.jsonl").read_text().splitlines()

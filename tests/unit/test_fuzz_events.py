@@ -8,6 +8,7 @@ from fuzz.events import HEADER, SIGNATURE, SIGNATURES, SLOT, SLOTS, Events, Kind
 
 CAPACITY = 16
 STRIDE_AT = HEADER.size + SIGNATURES * SIGNATURE.size
+SURVIVED_AT = 24
 FULL, FILLING = 2, 1
 
 
@@ -56,3 +57,23 @@ def test_wild_values_are_survived(events: Events) -> None:
     assert events.take() is None
     events.begin()
     assert events.take() is None
+
+
+@pytest.mark.parametrize("fill", [b"\xff", b"\0"])
+def test_a_table_that_was_written_over_says_nothing_and_a_new_life_has_a_new_one(events: Events, fill: bytes) -> None:
+    os.pwrite(events.memory.fd, struct.pack("<Q", 5), SURVIVED_AT)
+    assert events.intact and events.survived == 5
+    os.pwrite(events.memory.fd, fill * events.memory.size_bytes, 0)
+    assert not events.intact
+    assert (events.survived, events.lost, events.unrestored_bytes, events.handled(), events.counts()) == (
+        5,
+        0,
+        0,
+        (),
+        {},
+    )
+    events.begin()
+    assert events.intact
+    assert (events.survived, events.counts(), events.take()) == (5, {}, None)
+    told(events, 7)
+    assert events.take() is not None

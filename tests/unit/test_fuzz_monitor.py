@@ -45,3 +45,17 @@ def test_a_wild_size_is_survived(monitor: Monitor) -> None:
 
 def test_the_header_is_that_of_the_c_runtime() -> None:
     assert HEADER.size == 40
+
+
+@pytest.mark.parametrize("wild", [b"\xff" * (HEADER.size + CAPACITY), bytes(HEADER.size)])
+def test_what_was_written_over_is_not_believed_and_mended(monitor: Monitor, wild: bytes) -> None:
+    monitor.enter(b"abc")
+    monitor.enter(b"def")
+    assert monitor.intact and monitor.executions == 2
+    os.pwrite(monitor.memory.fd, wild, 0)
+    assert not monitor.intact
+    assert (monitor.executions, monitor.read().input, monitor.read().inside) == (2, b"", False)
+    monitor.mend()
+    assert monitor.intact
+    monitor.enter(b"ghi")
+    assert (monitor.executions, monitor.read().input) == (3, b"ghi")
