@@ -1,10 +1,12 @@
 """What a run that ran out of time is doing: asked of its threads over a few ticks before they are killed.
 
 Each round interrupts every thread (PTRACE_INTERRUPT), which shows its registers and its stack; in between the threads
-run on with PTRACE_SYSCALL, so that finished calls can be counted. Processor time is the scheduler's own figure.
+run on with PTRACE_SYSCALL, so that finished calls can be counted. Processor time is the scheduler's own figure, and so
+is the time in which a thread wanted a processor that others had: on a crowded machine who is busy gets little of it.
 """
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -24,7 +26,7 @@ TICKS_PER_ROUND = 2
 MOST_STACKS = 16  # threads whose stacks are taken; unwinding a thousand would take seconds
 
 # Over the window of ROUNDS * TICKS_PER_ROUND ticks:
-BUSY_SHARE = 0.3  # of one processor, all threads together
+BUSY_SHARE = 0.3  # of one processor while it was to be had, all threads together
 CALLS_GOING_ON = 3  # finished calls that make a livelock; a sleeping thread finishes none
 CALLS_PER_S_WHILE_BUSY = 500  # a computation that also writes now and then is busy, no livelock
 
@@ -43,15 +45,18 @@ class _Thread:
     system_call: int = -1  # at the last sample
     calls: int = 0
     cpu_s: float = 0.0
-    cpu_before_s: float = 0.0
+    crowded_out_s: float = 0.0
+    before: tuple[float, float] = 0.0, 0.0  # both, when the window began
 
 
-def _cpu_s(tid: int) -> float:
+def processor_s(tid: int) -> tuple[float, float]:
+    """How long a thread had a processor, and how long it waited for one (Documentation/scheduler/sched-stats.rst)."""
     try:
         with open(f"/proc/{tid}/schedstat", "rb") as file:
-            return int(file.read().split()[0]) / 1e9
-    except (OSError, IndexError):
-        return 0.0
+            had_ns, waited_ns, _ = map(int, file.read().split())
+    except (OSError, ValueError):
+        return 0.0, 0.0
+    return had_ns / 1e9, waited_ns / 1e9
 
 
 def holders(path: str) -> set[int]:
@@ -80,21 +85,28 @@ class Sampler:
         self._tracees = tracees
         self._frames = frames
         self._outside = outside
-        self._threads = {tid: _Thread(cpu_before_s=_cpu_s(tid)) for tid in tracees}
+        self._threads = {tid: _Thread(before=processor_s(tid)) for tid in tracees}
         self._ticks = 0
+        self._began_s = time.monotonic()
+        self._window_s = 0.0
 
     def tick(self) -> bool:
         """Once per tick of the clock; true when there is enough to judge."""
         if self._ticks % TICKS_PER_ROUND == 0:
             if self._ticks == ROUNDS * TICKS_PER_ROUND:
-                for tid, thread in self._threads.items():
-                    thread.cpu_s = max(0.0, _cpu_s(tid) - thread.cpu_before_s)
+                self._end_window()
                 return True
             for tid in list(self._tracees):
                 with suppress(Vanished, OSError):
                     ptrace.interrupt(tid)
         self._ticks += 1
         return False
+
+    def _end_window(self) -> None:
+        self._window_s = time.monotonic() - self._began_s
+        for tid, thread in self._threads.items():
+            now = processor_s(tid)
+            thread.cpu_s, thread.crowded_out_s = (max(0.0, b - a) for a, b in zip(thread.before, now, strict=True))
 
     def sample(self, tracee: Tracee) -> None:
         """At the stop that an interrupt brought."""
@@ -138,11 +150,11 @@ class Sampler:
         return bool(held) and held <= {each.process() for each in self._tracees.values()}
 
     def stall(self) -> Stall:
-        window_s = ROUNDS * TICKS_PER_ROUND * TICK_S
+        free_s = {tid: max(TICK_S, self._window_s - each.crowded_out_s) for tid, each in self._threads.items()}
         threads = [thread for tid, thread in self._threads.items() if thread.waiting]
         calls = sum(thread.calls for thread in threads)
-        busy = sum(thread.cpu_s for thread in self._threads.values()) / window_s >= BUSY_SHARE
-        if calls >= (CALLS_PER_S_WHILE_BUSY * window_s if busy else CALLS_GOING_ON):
+        busy = sum(thread.cpu_s / free_s[tid] for tid, thread in self._threads.items()) >= BUSY_SHARE
+        if calls >= (CALLS_PER_S_WHILE_BUSY * max(free_s.values()) if busy else CALLS_GOING_ON):
             return Stall.LIVELOCK
         if busy:
             return Stall.BUSY

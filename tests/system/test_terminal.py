@@ -18,7 +18,7 @@ pytestmark = [
 
 INJECT = (sys.executable, "-m", "firedamp", "inject", "--results", "r", "--exit-status", "program", "-e")
 HARMLESS = "inject=fsync:error=EIO"
-LIMIT_S = 30.0
+LIMIT_S = 100.0
 
 
 def converse(folder: Path, rule: str, script: str, *turns: tuple[bytes, bytes]) -> tuple[int, str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from errno import EACCES, EIO, ENOENT, ENOMEM
 from pathlib import Path
 
@@ -79,7 +80,7 @@ def plan() -> Iterator[Callable[..., Interceptor]]:
 
 def execution(*argv: str, folder: Path, **more: object) -> Execution:
     more.setdefault("environment", tuple(os.environ.items()))
-    more.setdefault("limits", Limits(wall_s=10, cpu_s=10))
+    more.setdefault("limits", Limits(wall_s=60, cpu_s=60))
     return Execution(argv=argv, folder=folder, **more)  # type: ignore[arg-type]
 
 
@@ -254,7 +255,7 @@ def alive(word: str) -> list[int]:
     return found
 
 
-def gone(word: str, within_s: float = 5.0) -> bool:
+def gone(word: str, within_s: float = 60.0) -> bool:
     deadline = time.monotonic() + within_s
     while alive(word):
         if time.monotonic() > deadline:
@@ -284,7 +285,7 @@ def test_an_untraced_clone_does_not_outlive_the_run(run: Run) -> None:
         usleep(10000);
     }"""
     ok(run(body, UNTRACED))
-    assert gone(UNTRACED, 1.0)
+    assert gone(UNTRACED)
 
 
 # -- signals and restarts -------------------------------------------------------------------------------------------
@@ -444,18 +445,34 @@ def test_a_signal_arrives_right_after_the_call(run: Run, plan: type, action: Act
     assert trace.outcome.ending == Exited(status=40 + (action.suppress is not None))
 
 
-@pytest.mark.parametrize(
-    "action", [Action(delay_entry_s=0.2), Action(delay_exit_s=0.2), Action(suppress=1, delay_exit_s=0.2)]
-)
-def test_a_delay_holds_up_one_process_alone(run: Run, plan: type, action: Action) -> None:
+def delays(seconds: float) -> list[Action]:
+    return [Action(delay_entry_s=seconds), Action(delay_exit_s=seconds), Action(suppress=1, delay_exit_s=seconds)]
+
+
+@pytest.mark.parametrize("action", delays(0.2))
+def test_a_delay_is_as_long_as_it_was_to_be(run: Run, plan: type, action: Action) -> None:
     body = r"""
     int main(void) {
-        if (fork() == 0) { syscall(SYS_getppid); write(1, "delayed\n", 8); _exit(0); }
-        usleep(50000); write(1, "prompt\n", 7); wait(0);
+        struct timespec from, to;
+        clock_gettime(CLOCK_MONOTONIC, &from); syscall(SYS_getppid); clock_gettime(CLOCK_MONOTONIC, &to);
+        return (to.tv_sec - from.tv_sec) * 1000000000 + to.tv_nsec - from.tv_nsec < 200000000;
     }"""
     trace = run(body, interceptor=plan({GETPPID: (0, action)}))
-    ok(trace, b"prompt\ndelayed\n")
-    assert 0.2 <= trace.outcome.wall_s < 1.0
+    ok(trace)
+    assert trace.outcome.wall_s >= 0.2
+
+
+@pytest.mark.parametrize("action", delays(1000.0))
+def test_a_delay_holds_up_one_process_alone(run: Run, plan: type, action: Action) -> None:
+    """The other one goes on, and ends the run long before the delay is over."""
+    body = r"""
+    int main(void) {
+        int p[2]; char c; pipe(p);
+        pid_t child = fork();
+        if (child == 0) { write(p[1], "x", 1); syscall(SYS_getppid); write(1, "delayed\n", 8); _exit(0); }
+        read(p[0], &c, 1); usleep(50000); write(1, "prompt\n", 7); kill(child, SIGKILL); wait(0);
+    }"""
+    ok(run(body, interceptor=plan({GETPPID: (0, action)})), b"prompt\n")
 
 
 def test_a_failing_brk_returns_the_old_break(run: Run, plan: type) -> None:
@@ -679,6 +696,32 @@ def test_who_faults_for_ever_runs_out_of_time_all_the_same(run: Run) -> None:
     assert isinstance(outcome.ending, TimedOut) and len(outcome.fatals) > 1
 
 
+@pytest.fixture
+def crowd() -> Iterator[None]:
+    """Seven who want the one processor that we have now, and each may have as much of it as we."""
+    allowed = os.sched_getaffinity(0)
+    spin = [sys.executable, "-I", "-S", "-c", "while True: pass"]
+    with ExitStack() as stack:
+        stack.callback(os.sched_setaffinity, 0, allowed)
+        os.sched_setaffinity(0, {min(allowed)})
+        for _ in range(7):
+            each = stack.enter_context(subprocess.Popen(spin, start_new_session=True))
+            stack.callback(each.kill)
+        yield
+
+
+@pytest.mark.parametrize(
+    ("body", "stall"),
+    [("for (;;);", Stall.BUSY), ("pause();", Stall.WAITING)],
+)
+@pytest.mark.usefixtures("crowd")
+def test_on_a_crowded_processor_too(compiled: Callable[..., Path], folder: Path, body: str, stall: Stall) -> None:
+    program = compiled("int main(void) { " + body + " }")
+    with Executor() as pinned:
+        outcome = pinned.run(execution(str(program), folder=folder, limits=Limits(wall_s=1, cpu_s=10))).outcome
+    assert outcome.ending == TimedOut(limit="wall", stall=stall)
+
+
 def test_the_stack_of_a_busy_run_names_the_function_that_loops(run: Run) -> None:
     body = r"""
     __attribute__((noinline)) void turn(volatile long *n) { for (int i = 0; i < 1000; i++) ++*n; }
@@ -803,7 +846,7 @@ def test_a_mistake_in_an_interceptor_is_ours_and_leaves_no_process(
     interceptor = plan({OPENAT: (0, Action())}, look="raise")
     with pytest.raises(WorkerDied, match="a mistake in an interceptor"):
         executor.run(execution("sleep", "100.001", folder=folder, interceptor=interceptor))
-    assert gone("100.001", 1.0)
+    assert gone("100.001")
     ok(executor.run(execution("true", folder=folder)))
 
 
@@ -824,11 +867,16 @@ with Executor() as executor:
 def long_run(program: Path, word: str) -> subprocess.Popen[bytes]:
     """A client with a running daemon and a running program."""
     client = subprocess.Popen([sys.executable, "-c", LONG, str(program), word, "wait"], stdout=subprocess.PIPE)
-    deadline = time.monotonic() + 10
-    while len(alive(word)) < 3 and time.monotonic() < deadline:
+    deadline = time.monotonic() + 60
+    while len(orphans_and_program(client)) < 2 and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert len(alive(word)) >= 3  # the client itself, the program, its daemon
+    assert len(orphans_and_program(client)) == 2
     return client
+
+
+def orphans_and_program(client: subprocess.Popen[bytes]) -> list[int]:
+    """Children of its worker: the program, and the daemon once nobody else is its parent."""
+    return [child for worker in children_of(client.pid) for child in children_of(worker)]
 
 
 def children_of(pid: int) -> list[int]:
@@ -844,7 +892,7 @@ def test_killing_the_client_leaves_no_process(compiled: Callable[..., Path]) -> 
 
 
 def gone_pid(pid: int) -> bool:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         try:
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
@@ -859,14 +907,14 @@ def test_killing_the_worker_leaves_no_process_and_is_told(compiled: Callable[...
     with long_run(compiled(DAEMON), f"firedamp-daemon-3-{os.getpid()}") as client:
         (worker,) = children_of(client.pid)
         os.kill(worker, signal.SIGKILL)
-        assert client.wait(10) == 1  # WorkerDied, uncaught
+        assert client.wait(60) == 1  # WorkerDied, uncaught
     assert gone(f"firedamp-daemon-3-{os.getpid()}")
 
 
 def test_ctrl_c_leaves_no_process(compiled: Callable[..., Path]) -> None:
     with long_run(compiled(DAEMON), f"firedamp-daemon-4-{os.getpid()}") as client:
         client.send_signal(signal.SIGINT)
-        assert client.communicate(timeout=10)[0] == b"interrupted None\n"
+        assert client.communicate(timeout=60)[0] == b"interrupted None\n"
     assert gone(f"firedamp-daemon-4-{os.getpid()}")
 
 
