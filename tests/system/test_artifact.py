@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,31 +14,6 @@ from firedamp.building.build import build
 from firedamp.errors import BuildError
 from firedamp.target import Build, Profile, Target, TargetKind
 
-LIBRARY = """
-#include <stddef.h>
-#include <string.h>
-int length_of(const unsigned char *data, size_t size) {
-  char word[8];
-  memset(word, 0, sizeof word);
-  if (size > 3 && !memcmp(data, "COPY", 4)) memcpy(word, data, size);
-  __asm__ volatile("" ::"r"(word) : "memory");
-  return word[0] == 'C';
-}
-"""
-PROGRAM = """
-#include <stdio.h>
-int length_of(const unsigned char *data, size_t size);
-int main(void) {
-  unsigned char text[64];
-  return printf("%d\\n", length_of(text, fread(text, 1, sizeof text, stdin))) < 0;
-}
-"""
-HARNESS = """
-#include <stddef.h>
-#include <stdint.h>
-int length_of(const unsigned char *data, size_t size);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) { return length_of(data, size) & 0; }
-"""
 MAKEFILE = """
 all: tool fuzz
 tool: tool.o words.o
@@ -47,7 +23,7 @@ fuzz: fuzz.o words.o
 %.o: %.c
 \t$(CC) -O2 -c $< -o $@
 """
-FILES = {"words.c": LIBRARY, "tool.c": PROGRAM, "fuzz.c": HARNESS, "Makefile": MAKEFILE}
+WORDS = Path(__file__).parents[1] / "targets" / "words"
 COMPILERS = [
     pytest.param("gcc", marks=pytest.mark.needs("gcc", "make")),
     pytest.param("clang", marks=pytest.mark.needs("clang", "make")),
@@ -57,9 +33,8 @@ COMPILERS = [
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     root = tmp_path / "project"
-    root.mkdir()
-    for name, text in FILES.items():
-        (root / name).write_text(text)
+    shutil.copytree(WORDS, root)
+    (root / "Makefile").write_text(MAKEFILE)
     return root
 
 

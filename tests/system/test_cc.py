@@ -1,6 +1,7 @@
 """firedamp-cc in the place of a compiler: what builds make with it, and that it links and runs."""
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,33 +13,7 @@ from firedamp.building.proof import prove
 from firedamp.cc.wrapper import SECTION
 
 BIN = Path(sys.executable).parent
-LIBRARY = """
-#include <stddef.h>
-#include <string.h>
-int length_of(const unsigned char *data, size_t size) {
-  char word[8];
-  memset(word, 0, sizeof word);
-  if (size > 3 && !memcmp(data, "COPY", 4)) memcpy(word, data, size);
-  __asm__ volatile("" ::"r"(word) : "memory");
-  return word[0] == 'C';
-}
-"""
-PROGRAM = """
-#include <stdio.h>
-#include <stddef.h>
-int length_of(const unsigned char *data, size_t size);
-int main(int argc, char **argv) {
-  unsigned char text[64];
-  size_t size = fread(text, 1, sizeof text, stdin);
-  return printf("%d\\n", length_of(text, size)) < 0;
-}
-"""
-HARNESS = """
-#include <stddef.h>
-#include <stdint.h>
-int length_of(const unsigned char *data, size_t size);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) { return length_of(data, size) & 0; }
-"""
+WORDS = Path(__file__).parents[1] / "targets" / "words"
 MAKEFILE = """
 tool: tool.o libwords.a
 \t$(CC) -o $@ tool.o -L. -lwords
@@ -69,14 +44,9 @@ def compiler(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def shell(compiler: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Wrapper:
     """Runs a line of shell in a folder with the sources, where CC is the wrapper."""
-    for name, text in (
-        ("words.c", LIBRARY),
-        ("tool.c", PROGRAM),
-        ("fuzz.c", HARNESS),
-        ("Makefile", MAKEFILE),
-        ("CMakeLists.txt", CMAKE),
-    ):
-        (tmp_path / name).write_text(text)
+    shutil.copytree(WORDS, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "Makefile").write_text(MAKEFILE)
+    (tmp_path / "CMakeLists.txt").write_text(CMAKE)
     (tmp_path / "bad").write_bytes(b"COPY" + b"a" * 40)
     (tmp_path / "good").write_bytes(b"COPY")
     home = tmp_path_factory.getbasetemp() / "cc-cache"  # the runtime is compiled once for all tests here

@@ -10,6 +10,7 @@ import pytest
 
 from firedamp.config import load
 
+TARGETS = Path(__file__).parents[1] / "targets"
 BUILD = """\
 #!/bin/bash -eu
 test "$SANITIZER $FUZZING_ENGINE $FUZZING_LANGUAGE $ARCHITECTURE" = "none libfuzzer c x86_64"
@@ -50,12 +51,6 @@ int length_of(const unsigned char *data, unsigned long size) {
   return word[0] == 'C';
 }
 """
-FUZZER = """
-#include <stddef.h>
-#include <stdint.h>
-int length_of(const unsigned char *data, size_t size);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) { return length_of(data, size) & 0; }
-"""
 
 
 @pytest.fixture
@@ -68,7 +63,7 @@ def project(tmp_path: Path) -> Path:
         project / "build.sh": BUILD,
         project / "Dockerfile": DOCKERFILE,
         project / "project.yaml": "homepage: https://example.org\nlanguage: c\n",
-        project / "words_fuzzer.c": FUZZER,
+        project / "words_fuzzer.c": (TARGETS / "words" / "fuzz.c").read_text(),
         project / "extra.c": "int extra = 1;\n",
         project / "fuzzer.options": "[libfuzzer]\ndict = words.dict\nmax_len = 48\n",
         checkout / "words.c": WORDS,
