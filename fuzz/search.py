@@ -258,7 +258,7 @@ class Search:
         progress.active_s = time.monotonic() - self._started - self._rest.spent_s
         progress.executions_per_s = progress.executions / max(progress.active_s, 1e-3)
         progress.edges = self._edges
-        progress.survived = sum(worker.supervisor.events.survived for worker in self._workers)
+        progress.survived = sum(worker.survived_total for worker in self._workers)
         progress.corpus = len(self._pool)
         self._pool.nudge()
         if (progress.edges, progress.corpus) > before:

@@ -31,6 +31,7 @@ class Worker:
     barren: int = 0
     cause: str = ""  # of a death that we brought about
     earlier: int = 0  # executions of children that were replaced
+    survived_earlier: int = 0  # detections in them
     measured: int = 0  # executions that only measured something; no part of the search
     replaced: int = 0
 
@@ -41,6 +42,11 @@ class Worker:
     @property
     def remaining(self) -> int | None:
         return None if self.quota is None else self.quota - self.total
+
+    @property
+    def survived_total(self) -> int:
+        """Detections, over all lives and children."""
+        return self.survived_earlier + self.supervisor.events.survived
 
     @property
     def survived_now(self) -> int:
@@ -64,7 +70,7 @@ class Worker:
 
     def replace(self) -> None:
         """A new child, for one that is gone with all that it kept warm."""
-        earlier = self.total
+        earlier, self.survived_earlier = self.total, self.survived_total
         self.supervisor.close()
         self.supervisor = Supervisor(self.plan, max_len=self.max_len)
         self.earlier, self.measured, self.survived = earlier, 0, 0

@@ -244,6 +244,28 @@ def test_a_child_that_is_killed_before_its_first_life_is_replaced(make: Make, tm
     assert any("killed from outside and replaced" in note for note in progress.notes)
 
 
+def test_what_was_survived_before_a_child_was_replaced_counts(make: Make, tmp_path: Path) -> None:
+    progress = Progress()
+    counted: list[int] = []
+
+    def replaced() -> bool:
+        return any("killed from outside and replaced" in note for note in progress.notes)
+
+    def stopping() -> bool:
+        if not counted and progress.survived:
+            counted.append(progress.survived)
+            os.kill(search._workers[0].supervisor.pid, SIGKILL)
+        return replaced() and progress.survived != counted[0]
+
+    made = make("if (size > 2) abort();")
+    job = Job(target=made.target, build=made, results=tmp_path / "results", time_s=60, seed=1, stopping=stopping)
+    with Search(job, progress) as search:
+        for _ in search.attempts():
+            pass
+    assert replaced()
+    assert counted[0] < progress.survived <= progress.executions
+
+
 def hashed(data: bytes) -> int:
     total = 7
     for byte in data:
