@@ -12,8 +12,9 @@ from firedamp.finding import Standing
 from firedamp.guards import faults_privilege
 from firedamp.guards.faults_effect import decisive
 from firedamp.guards.faults_message import misnamed
+from firedamp.naming import resolve_stack
 from firedamp.outcome import Aftermath, Held, Outcome, Stall, Strike, TimedOut
-from firedamp.run import Bench, resolve_stack
+from firedamp.run import Bench
 from firedamp.target import Limits
 from firedamp.unwind.image import Image
 from firedamp.unwind.reader import Malformed

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from firedamp.errors import UsageError
 from firedamp.injector import Lesson, Mode, Part, SingleRun
+from firedamp.naming import resolve_outcome, resolve_stack
 from firedamp.outcome import Outcome
-from firedamp.run import Bench, Streams, resolve_outcome, resolve_stack
+from firedamp.run import Bench, Streams
 from firedamp.target import Target
 from firedamp.trace.client import Executor
 from firedamp.trace.protocol import Execution, Interceptor

@@ -108,7 +108,7 @@ def _named(report: Any) -> "Run":
     """With functions and lines for what the tracer saw as addresses."""
     from dataclasses import replace
 
-    from firedamp.run import resolve_stack
+    from firedamp.naming import resolve_stack
 
     sightings, leaks = report
     return sightings, tuple(replace(leak, stack=resolve_stack(leak.stack)) for leak in leaks)

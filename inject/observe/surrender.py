@@ -9,8 +9,8 @@ import os
 from collections.abc import Mapping
 
 from firedamp.guards.faults_touch import family
+from firedamp.naming import resolve_stack
 from firedamp.outcome import EntryKind, Frame, Outcome
-from firedamp.run import resolve_stack
 from inject.decide.release import CUTS, OPENS, RENAMES, UNLINKS
 from inject.observe.census import Hit, Report
 

@@ -10,9 +10,10 @@ from typing import Final
 
 from firedamp.confirm import serious
 from firedamp.engine import Attempt, Job, Progress
+from firedamp.naming import resolve_stack
 from firedamp.outcome import Exited, Frame, Outcome, TimedOut
 from firedamp.reproducer import Reproducer
-from firedamp.run import Attachment, Bench, resolve_stack
+from firedamp.run import Attachment, Bench
 from firedamp.trace.protocol import Verdict
 from inject.decide.decider import DecisionReport
 from inject.faulted import faulted

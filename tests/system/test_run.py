@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from firedamp.errors import UsageError
+from firedamp.naming import resolve_stack
 from firedamp.outcome import Exited, Frame, Outcome
-from firedamp.run import Bench, Streams, argument, clean_environment, resolve_stack
+from firedamp.run import Bench, Streams, argument, clean_environment
 from firedamp.target import InputMode, Target, TargetKind
 
 pytestmark = pytest.mark.needs("ptrace")
