@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, settings
 
 EXPECTED = "FIREDAMP_EXPECTED_SKIPS"  # set by CI: comma-separated reasons that are allowed there
 
-# How long a draw or an example takes is the machine's affair; pytest-timeout ends what hangs.
-settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+# How long a draw or an example takes is the machine's affair; pytest-timeout ends what hangs. The examples are the same
+# in each run, so that a red one can be run again.
+settings.register_profile("any machine", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 

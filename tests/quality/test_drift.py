@@ -24,7 +24,6 @@ def cases(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 @pytest.mark.needs("ptrace", "gcc")
 def test_no_input_becomes_another_bug(cases: ModuleType, tmp_path: Path) -> None:
     root, source = cases.SOURCE.parent, cases.SOURCE.name

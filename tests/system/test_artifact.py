@@ -105,7 +105,7 @@ def test_found_from_the_command_line(project: Path, name: str) -> None:
     (project / "seeds").mkdir()
     (project / "seeds" / "one").write_bytes(b"COPY" + b"a" * 40)
     argv = [sys.executable, "-m", "firedamp", "fuzz", name, "--runs", "50", "--compiler", "gcc", "--json"]
-    done = subprocess.run(argv, cwd=project, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(argv, cwd=project, capture_output=True, text=True, timeout=250)
     assert done.returncode == 1, done.stderr
     found = json.loads(done.stdout)["findings"]
     assert {(each["kind"], each["function"], each["file"]) for each in found} == {

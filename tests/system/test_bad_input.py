@@ -28,7 +28,7 @@ def run(
         capture_output=True,
         text=True,
         errors="surrogateescape",
-        timeout=100,
+        timeout=250,
         check=False,
         env=env,
         stdin=subprocess.DEVNULL,

@@ -86,7 +86,7 @@ def make(tmp_path: Path) -> Callable[..., Build]:
 
 
 def run(made: Build, *arguments: str | Path) -> "subprocess.CompletedProcess[bytes]":
-    return subprocess.run([made.executable, *arguments], capture_output=True, timeout=20)
+    return subprocess.run([made.executable, *arguments], capture_output=True, timeout=100)
 
 
 def symbols(path: Path, *flags: str) -> str:
@@ -152,7 +152,7 @@ argv = (ctypes.c_char_p * (len(words) + 1))(*words, None)
 count, place = ctypes.c_int(len(words)), ctypes.cast(argv, ctypes.POINTER(ctypes.c_char_p))
 fuzzer.LLVMFuzzerRunDriver(ctypes.byref(count), ctypes.byref(place), target.firedamp_one_input)
 """
-    ended = subprocess.run([sys.executable, "-c", script], pass_fds=[memory_fd], capture_output=True, timeout=60)
+    ended = subprocess.run([sys.executable, "-c", script], pass_fds=[memory_fd], capture_output=True, timeout=250)
     assert ended.returncode != 0, "the magic word was never found"
     with mmap.mmap(memory_fd, size_bytes) as memory:
         magic, executions, inside, size, capacity = struct.unpack_from("<5Q", memory)

@@ -62,7 +62,7 @@ def shell(compiler: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactor
 
     def run(line: str, check: bool = True, **extra: str) -> "subprocess.CompletedProcess[str]":
         argv = ("sh", "-euc", line)
-        done = subprocess.run(argv, cwd=tmp_path, env=environment | extra, capture_output=True, text=True, timeout=100)
+        done = subprocess.run(argv, cwd=tmp_path, env=environment | extra, capture_output=True, text=True, timeout=250)
         assert done.returncode == 0 or not check, done.stdout + done.stderr
         return done
 

@@ -18,7 +18,7 @@ FIREDAMP = (sys.executable, "-P", "-m", "firedamp")
 
 def run(*words: str, folder: Path, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*FIREDAMP, *words], cwd=folder, capture_output=True, text=True, timeout=100, check=False, env=env
+        [*FIREDAMP, *words], cwd=folder, capture_output=True, text=True, timeout=250, check=False, env=env
     )
 
 

@@ -52,7 +52,7 @@ def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -149,7 +149,7 @@ def test_what_is_found_when_nothing_can_be_written_is_kept(project: Path) -> Non
     """Not a byte is left from the start of the search on."""
     (project / "results").mkdir()
     words = ["unshare", "-rm", "sh", "-c", FULL_AT_ONCE, "sh", *FIREDAMP]
-    done = subprocess.run(words, cwd=project, capture_output=True, text=True, timeout=110, check=False)
+    done = subprocess.run(words, cwd=project, capture_output=True, text=True, timeout=250, check=False)
     log = (project / "log").read_text()
     assert "status 1" in done.stdout, (done.stdout, done.stderr, log)
     assert "is full" in log and "it goes on by itself" in log
@@ -167,7 +167,7 @@ def test_a_full_disk_pauses_and_room_lets_it_go_on(project: Path) -> None:
         cwd=project,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     log = (project / "log").read_text() if (project / "log").exists() else ""

@@ -14,7 +14,7 @@ NEVER = "inject=write:error=EIO:when=999"
 
 def inject(*words: str, folder: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*FIREDAMP, "inject", *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False, input=stdin
+        [*FIREDAMP, "inject", *words], cwd=folder, capture_output=True, text=True, timeout=250, check=False, input=stdin
     )
 
 

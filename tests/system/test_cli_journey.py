@@ -34,7 +34,7 @@ def run(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
         stdin=subprocess.DEVNULL,
     )
@@ -137,7 +137,7 @@ def test_an_interrupted_run_is_130_and_saved(tmp_path: Path, number: signal.Sign
     while not (corpus.is_dir() and any(corpus.iterdir())) and time.monotonic() < deadline:
         time.sleep(0.1)
     os.kill(process.pid, number)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert "stopping and saving" in err
     assert json.loads(out)["interrupted"] is True

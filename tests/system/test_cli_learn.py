@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.needs("ptrace"), pytest.mark.needs("seccomp")]
 
 
 def firedamp(*words: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FIREDAMP, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    return subprocess.run([*FIREDAMP, *words], cwd=folder, capture_output=True, text=True, timeout=250, check=False)
 
 
 @pytest.fixture

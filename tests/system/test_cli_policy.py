@@ -12,7 +12,7 @@ FIREDAMP = (sys.executable, "-m", "firedamp")
 
 def run(*words: str, folder: Path, stdin: str = "") -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [*FIREDAMP, *words], cwd=folder, capture_output=True, text=True, timeout=60, check=False, input=stdin
+        [*FIREDAMP, *words], cwd=folder, capture_output=True, text=True, timeout=250, check=False, input=stdin
     )
 
 

@@ -28,7 +28,7 @@ CONFIG = '[targets.t]\nsources = ["t.c"]\nseeds = "seeds"\n'
 
 
 def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*FIREDAMP, *words], cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run([*FIREDAMP, *words], cwd=folder, capture_output=True, text=True, timeout=250, check=False)
 
 
 @pytest.mark.needs("clang")

@@ -77,7 +77,7 @@ def project(tmp_path: Path) -> Path:
 
 def coverage(project: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     argv = [sys.executable, "-m", "firedamp", "coverage", *words]
-    return subprocess.run(argv, cwd=project, capture_output=True, text=True, timeout=110)
+    return subprocess.run(argv, cwd=project, capture_output=True, text=True, timeout=250)
 
 
 def measured(project: Path, *words: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -23,13 +23,16 @@ SOURCE = """
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   static int started;
   char text[16] = "";
   if (size < sizeof text) memcpy(text, data, size);
   if (!started++) {
-    if (fork() == 0) { setsid(); if (fork() == 0) for (;;) sleep(1); _exit(0); } /* a daemon, twice removed */
+    pid_t child = fork(); /* a daemon, twice removed; the first execution ends when it is there */
+    if (child == 0) { setsid(); if (fork() == 0) for (;;) sleep(1); _exit(0); }
+    waitpid(child, 0, 0);
     int fd = open(OUTSIDE, O_WRONLY | O_CREAT, 0600);
     if (fd >= 0) close(fd);
     fd = open("inside", O_WRONLY | O_CREAT, 0600);
@@ -70,18 +73,24 @@ def wait_for(condition: "object", timeout_s: float = 60.0) -> None:
         time.sleep(0.02)
 
 
-def family(pid: int) -> set[int]:
-    """`pid` and all its descendants that are no zombies."""
-    found = {pid}
-    for task in Path("/proc").iterdir():
-        with suppress(OSError, ValueError, IndexError):
-            fields = (task / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[1]) in found and fields[0] != "Z":
-                found |= family(int(task.name))
+def family(pid: int) -> list[int]:
+    """`pid` and all its descendants that are no zombies, the eldest first."""
+    found = [pid]
+    for child in sorted(children(pid), key=began):
+        found += family(child)
     return found
 
 
-def alive(pids: set[int]) -> set[int]:
+def children(pid: int) -> list[int]:
+    return [task for task in map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()) if alive([task])]
+
+
+def began(pid: int) -> tuple[int, int]:
+    """In ticks of the kernel's clock; within one, numbers tell unless they have just run out."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]), pid
+
+
+def alive(pids: Iterable[int]) -> set[int]:
     living = set()
     for pid in pids:
         with suppress(OSError):
@@ -93,7 +102,7 @@ def alive(pids: set[int]) -> set[int]:
 def test_closing_leaves_nobody(tmp_path: Path) -> None:
     with running(tmp_path, workdir=tmp_path / "work") as supervisor:
         everyone = family(supervisor.pid)
-        assert len(everyone) >= 4  # guardian, init, worker, daemon
+        assert len(everyone) == 4  # guardian, init, worker, daemon
     assert alive(everyone) == set()
 
 
@@ -101,22 +110,19 @@ def test_closing_leaves_nobody(tmp_path: Path) -> None:
 def test_kill_9_of_one_of_ours_leaves_no_orphan(tmp_path: Path, victim: str) -> None:
     with running(tmp_path, workdir=tmp_path / "work") as supervisor:
         everyone = family(supervisor.pid)
-        init = min(everyone - {supervisor.pid})
-        assert len(everyone) >= 4
-        os.kill(supervisor.pid if victim == "guardian" else init, signal.SIGKILL)
+        guardian, init, _, _ = everyone
+        os.kill(guardian if victim == "guardian" else init, signal.SIGKILL)
         wait_for(lambda: not alive(everyone))
 
 
 def test_kill_9_of_the_worker_is_a_death_like_any_other_and_takes_the_daemon_along(tmp_path: Path) -> None:
     with running(tmp_path, workdir=tmp_path / "work") as supervisor:
-        ours = sorted(family(supervisor.pid))
-        init = ours[1]
-        below = family(init) - {init}
-        os.kill(min(below), signal.SIGKILL)
+        guardian, init, worker, daemon = family(supervisor.pid)
+        os.kill(worker, signal.SIGKILL)
         end = supervisor.hear(60)
         assert end is not None and end.signal == signal.SIGKILL
-        assert alive(below) == set()
-        assert alive({supervisor.pid, init}) == {supervisor.pid, init}
+        assert alive((worker, daemon)) == set()
+        assert alive((guardian, init)) == {guardian, init}
 
 
 def test_kill_9_of_the_supervisor_leaves_no_orphan(tmp_path: Path) -> None:
@@ -130,7 +136,7 @@ def test_kill_9_of_the_supervisor_leaves_no_orphan(tmp_path: Path) -> None:
     os.close(writer)
     everyone = {int(word) for word in os.read(reader, 4096).split()}
     os.close(reader)
-    assert len(alive(everyone)) >= 4
+    assert len(alive(everyone)) == 4
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)
     wait_for(lambda: not alive(everyone))

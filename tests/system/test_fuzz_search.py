@@ -43,8 +43,7 @@ MAGIC = """
     }
   }
 """
-
-
+SUM = "unsigned sum = 7; for (size_t i = 0; i < size; i++) sum = sum * 31 + data[i]; sum *= 2654435761u;"  # hashed()
 Make = Callable[..., Build]
 
 
@@ -190,13 +189,18 @@ def test_a_seed_that_kills_at_once_is_set_aside_and_fuzzing_goes_on(make: Make, 
     assert any(str(kept) in note for note in progress.notes)
 
 
-def test_a_slow_seed_is_set_aside_and_said(make: Make, tmp_path: Path) -> None:
-    made = make("if (text[0] == '!') sleep(3); if (text[0] == '?') puts(text);", seeds="seeds", limits=Limits(wall_s=4))
+def test_a_slow_seed_is_set_aside_and_said(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = make(
+        f"{SUM} if (sum == {hashed(b'!slow')}u) sleep(30); if (text[0] == '?') puts(text);",  # and no mutant of it
+        seeds="seeds",
+        limits=Limits(wall_s=40),
+    )
+    monkeypatch.setattr("fuzz.search.SLOW_SHARE", 2.0 / 40)  # so that it has long been seen when its sleep ends
     seeds = made.target.root / "seeds"
     seeds.mkdir()
     (seeds / "slow").write_bytes(b"!slow")
     (seeds / "good").write_bytes(b"?good")
-    attempts, progress = search(made, tmp_path, time_s=8, runs=2_000, enough=None)
+    attempts, progress = search(made, tmp_path, time_s=60, runs=2_000, enough=None)
     assert attempts == []
     assert {path.read_bytes() for path in (tmp_path / "results" / "t" / "quarantine").iterdir()} == {b"!slow"}
     assert any("longer than 2 s" in note for note in progress.notes)
@@ -205,8 +209,7 @@ def test_a_slow_seed_is_set_aside_and_said(make: Make, tmp_path: Path) -> None:
 
 def test_workers_read_what_others_have_found(make: Make, tmp_path: Path) -> None:
     """An input that no mutation makes is laid into the corpus while both are at work: both are to reach its edge."""
-    digits = "unsigned sum = 7; for (size_t i = 0; i < size; i++) sum = sum * 31 + data[i]; sum *= 2654435761u;"
-    made = make(digits + " if (sum == WANTED) puts(text);", cflags=(f"-DWANTED={hashed(b'found by another')}u",))
+    made = make(SUM + " if (sum == WANTED) puts(text);", cflags=(f"-DWANTED={hashed(b'found by another')}u",))
     progress, started, laid = Progress(), time.monotonic(), 0.0
     reached: list[int] = []
 

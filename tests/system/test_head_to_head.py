@@ -50,7 +50,7 @@ def test_a_third_of_the_suite_needs_depth() -> None:
 def after_its_error(program: Any, case: Any, folder: Path) -> tuple[int, str, str, set[str]]:
     shutil.copytree(case.folder, folder)
     command = ["sh", "-c", program.provoke.replace("{program}", str(case.binary))]
-    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=250, check=False)
     files = {f"{path.relative_to(folder)} {path.stat().st_size}" for path in folder.rglob("*")}
     shutil.rmtree(folder)
     return ended.returncode, ended.stdout, ended.stderr, files

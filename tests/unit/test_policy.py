@@ -330,7 +330,7 @@ children = st.recursive(
 policies = st.builds(Policy, items=st.lists(st.one_of(children, sections), max_size=4).map(tuple))
 
 
-@settings(max_examples=150, derandomize=True)
+@settings(max_examples=150)
 @given(policies)
 def test_parse_is_the_inverse_of_print(policy: Policy) -> None:
     text = unparse(policy)
@@ -338,7 +338,7 @@ def test_parse_is_the_inverse_of_print(policy: Policy) -> None:
     assert unparse(parse(text)) == text
 
 
-@settings(max_examples=300, derandomize=True)
+@settings(max_examples=300)
 @given(
     st.one_of(
         st.text(max_size=60),
