@@ -122,9 +122,9 @@ def _fork_words(fork: Fork) -> str:
     if not fork.children:
         return "no child process was seen"
     if not fork.inherited:
-        return f"none of {fork.children} children has its parent's canary: each was started by execve"
+        return f"children with their parent's canary: 0 of {fork.children}; each was started by execve"
     return (
-        f"{fork.inherited} of {fork.children} children have their parent's canary: a server that forks for each "
+        f"children with their parent's canary: {fork.inherited} of {fork.children}; a server that forks for each "
         "connection, and lives on when a child dies, is guessed byte by byte, in at most 7 x 256 = 1,792 tries"
     )
 
@@ -132,7 +132,7 @@ def _fork_words(fork: Fork) -> str:
 def _thread_words(found: Strength) -> str:
     if not found.threads:
         return "no second thread was seen"
-    return f"{found.sharing} of {found.threads} further threads share the canary of the first: what one leaks is all's"
+    return f"further threads with the canary of the first: {found.sharing} of {found.threads}; what one leaks is all's"
 
 
 def _leak_words(found: Strength) -> tuple[str, ...]:

@@ -41,13 +41,13 @@ def test_one_look_compares_nothing() -> None:
 def test_children_of_fork_are_told_from_those_that_were_started_anew() -> None:
     forked = run(look(7, pid=9, parent_pid=100), look(7, pid=100))
     started = run(look(8, pid=9, parent_pid=100), look(7, pid=100))
-    assert "2 of 2 children have their parent's canary" in words(forked, forked)
-    assert "none of 2 children" in words(started, started)
+    assert "children with their parent's canary: 2 of 2; a server" in words(forked, forked)
+    assert "children with their parent's canary: 0 of 2; each was started by execve" in words(started, started)
     assert strength((forked,), NOTHING).fork.inherited == 1 and strength((started,), NOTHING).fork.inherited == 0
 
 
 def test_threads_share() -> None:
-    assert "1 of 1 further threads share" in words(run(look(7), look(7, tid=101)))
+    assert "further threads with the canary of the first: 1 of 1;" in words(run(look(7), look(7, tid=101)))
 
 
 def test_a_leak_names_the_place() -> None:
