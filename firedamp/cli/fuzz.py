@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 @click.argument("names", metavar="TARGET...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="All targets of firedamp.toml.")
 @click.option("--time", "time_s", type=options.Duration(), metavar="TIME", help="How long, over all: 60s, 10m, 1h.")
-@click.option("--runs", type=click.IntRange(1), help="How many executions of each target.")
+@click.option(
+    "--runs", type=click.IntRange(1), help="How many executions of each target; its corpus is read to the end."
+)
 @click.option("--twin", is_flag=True, help="Run what brings new coverage with AddressSanitizer and UBSan, too.")
 @click.option("--no-survive", is_flag=True, help="End the fuzzing process at each crash; do not go on behind it.")
 @options.workdir("the project's folder")

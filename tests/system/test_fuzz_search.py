@@ -155,6 +155,15 @@ def test_a_target_that_removes_its_folders_does_not_end_the_search(make: Make, t
     assert progress.executions >= 20
 
 
+def test_the_corpus_is_read_to_the_end_however_few_runs_are_wanted(make: Make, tmp_path: Path) -> None:
+    made = make("", seeds="seeds")
+    (made.target.root / "seeds").mkdir()
+    for number in range(5):
+        (made.target.root / "seeds" / str(number)).write_bytes(b"%d" % number)
+    _, progress = search(made, tmp_path, runs=1, enough=None)
+    assert (progress.executions, progress.complete) == (6, True)  # and the empty input, which libFuzzer runs first
+
+
 def test_life_goes_on_after_each_death(make: Make, tmp_path: Path) -> None:
     attempts, progress = search(make("if (size > 2) raise(SIGUSR1);"), tmp_path, time_s=60, enough=EAGER + 4)
     lines = (tmp_path / "results" / "t" / "journal.jsonl").read_text().splitlines()
