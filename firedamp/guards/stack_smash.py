@@ -8,6 +8,7 @@ from firedamp.guards.fatal import decisive_fatal, detect
 from firedamp.guards.guard import Armed, Guard
 from firedamp.guards.place import caller_of, function_name, runtime_names, where
 from firedamp.outcome import SMASHED, Fatal, Frame, Outcome, Smash
+from firedamp.plural import counted
 
 CHECKS = frozenset({"__stack_chk_fail", "__stack_chk_fail_local"})
 CALLERS = CHECKS | {"__fortify_fail", "__libc_fatal"}
@@ -63,7 +64,7 @@ def brief(smash: Smash) -> str:
     """For the message: `: 16-byte name[] ran over by at least 14 bytes, the canary is input[22:30]`."""
     facts = []
     if smash.proved:
-        facts.append(f"{smash.buffer_bytes}-byte {smash.buffer} ran over by at least {smash.overrun_bytes} bytes")
+        facts.append(f"{smash.buffer_bytes}-byte {smash.buffer} ran over by at least {_overrun(smash)}")
     if smash.canary_input is not None:
         facts.append(f"the canary is {span(smash.canary_input)}")
     return f": {', '.join(facts)}" if facts else ""
@@ -78,11 +79,11 @@ def describe_smash(smash: Smash) -> tuple[str, ...]:
     if smash.buffer is None:
         facts.append("which buffer ran over is not known: no debug information names one below the canary")
     elif smash.proved:
-        facts.append(f"{smash.buffer} of {smash.buffer_bytes} bytes ran over by at least {smash.overrun_bytes} bytes")
+        facts.append(f"{smash.buffer} of {smash.buffer_bytes} bytes ran over by at least {_overrun(smash)}")
     else:
         facts.append(
-            f"{smash.buffer} of {smash.buffer_bytes} bytes lies next to the canary, which was overwritten up to "
-            f"{smash.overrun_bytes} bytes past its end; that it is the one that ran over is not shown"
+            f"{smash.buffer} of {smash.buffer_bytes} bytes lies next to the canary, which was overwritten up "
+            f"to {_overrun(smash)} past its end; that it is the one that ran over is not shown"
         )
     if smash.canary_input is not None:
         facts.append(f"the canary is {span(smash.canary_input)}{several}")
@@ -91,6 +92,10 @@ def describe_smash(smash: Smash) -> tuple[str, ...]:
     if smash.return_input is not None:
         facts.append(f"the return address is {span(smash.return_input)}{several}")
     return tuple(facts)
+
+
+def _overrun(smash: Smash) -> str:
+    return counted(smash.overrun_bytes or 0, "byte")
 
 
 def span(part: tuple[int, int]) -> str:

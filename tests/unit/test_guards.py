@@ -24,6 +24,7 @@ from firedamp.outcome import (
     Killed,
     Outcome,
     OutOfMemory,
+    Smash,
     Stall,
     Strike,
     TimedOut,
@@ -133,6 +134,15 @@ def test_a_smashed_function_is_named_alone_since_what_is_above_is_overwritten() 
     assert detection.place == ("parse",)
     assert detection.message == "canary of parse() (a.c:41) smashed"
     assert detection.frame is not None and detection.frame.line == 41
+
+
+@pytest.mark.parametrize(("overrun", "words"), [(1, "1 byte"), (14, "14 bytes")])
+def test_how_far_a_buffer_ran_over_is_told(overrun: int, words: str) -> None:
+    smash = Smash(found="41" * 8, changed_bytes=8, buffer="name", buffer_bytes=16, overrun_bytes=overrun, proved=True)
+    outcome = aborted("*** stack smashing detected ***: terminated\n", (libc("__stack_chk_fail"), own("parse")))
+    (detection,) = judge(replace(outcome, fatals=(replace(outcome.fatals[0], smash=smash),)))
+    assert detection.message.endswith(f"smashed: 16-byte name ran over by at least {words}")
+    assert f"name of 16 bytes ran over by at least {words}" in detection.evidence
 
 
 def test_the_smashed_function_may_lie_in_a_library_that_is_not_ours() -> None:
