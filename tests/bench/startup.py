@@ -234,6 +234,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="*", default=["trivial", "cJSON"], choices=TARGETS, help="names of targets")
     parser.add_argument("--results", type=Path, default=PROJECT / "results" / "bench")
     options = parser.parse_args()
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it, each start would compile firedamp anew
     os.sched_setaffinity(0, {options.core})  # as taskset does; children inherit it
     with tempfile.TemporaryDirectory(prefix="firedamp-bench-") as name:
         work = Path(name)
