@@ -12,6 +12,10 @@ from hypothesis import HealthCheck, settings
 
 EXPECTED = "FIREDAMP_EXPECTED_SKIPS"  # set by CI: comma-separated reasons that are allowed there
 
+# What whoever starts the tests wants of colours and widths is not what they are about (variables of Rich and click).
+for taste in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS", "LINES"):
+    os.environ.pop(taste, None)
+
 # How long a draw or an example takes is the machine's affair; pytest-timeout ends what hangs. The examples are the same
 # in each run, so that a red one can be run again.
 settings.register_profile("any machine", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
