@@ -31,7 +31,7 @@ def first_death(
 ) -> Attempt | None:
     target = Target(name="t", kind=TargetKind.HARNESS, root=root, sources=(source,), cflags=cflags, max_len=512)
     made = build(target, Profile.HARDENED, compiler=compiler, cache=cache, allow_unguarded=True)
-    job = Job(target=target, build=made, results=results, runs=runs, time_s=100.0, seed=1)
+    job = Job(target=target, build=made, results=results, runs=runs, time_s=250.0, seed=1)
     return next(iter(fuzz.ENGINE.search(job, Progress())), None)
 
 

@@ -38,7 +38,7 @@ def test_every_field_is_documented(tmp_path: Path) -> None:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=100,
+            timeout=250,
             check=False,
         )
         assert done.returncode in (0, 1), done.stderr

@@ -79,7 +79,7 @@ def project(tmp_path: Path) -> Path:
 
 def firedamp(folder: Path, *words: str) -> "subprocess.CompletedProcess[str]":
     argv = [sys.executable, "-m", "firedamp", *words]
-    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=110)
+    return subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=250)
 
 
 @pytest.mark.needs("clang", "g++", "bash", "ptrace")

@@ -53,13 +53,13 @@ def test_each_byte_of_a_magic_word_is_a_place_of_its_own(compiler: str, tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1300)
 @pytest.mark.needs("clang")
 @pytest.mark.needs("ptrace")
 def test_a_magic_word_of_four_bytes_is_found(tmp_path: Path) -> None:
     target, cache = make(tmp_path, "clang")
     made = build(target, Profile.HARDENED, compiler="clang", cache=cache, allow_unguarded=True)
-    job = Job(target=target, build=made, results=tmp_path / "results", runs=300_000, time_s=270.0, seed=1)
+    job = Job(target=target, build=made, results=tmp_path / "results", runs=300_000, time_s=1200.0, seed=1)
 
     attempt = next(iter(fuzz.ENGINE.search(job, Progress())))
 
@@ -96,7 +96,7 @@ def test_what_the_program_compares_is_put_into_its_input(compiler: str, flags: t
     (target.root / "tool.c").write_text(COMPARING)
     target = replace(target, ldflags=flags)
     made = build(target, Profile.HARDENED, compiler=compiler, cache=cache, allow_unguarded=True)
-    job = Job(target=target, build=made, results=tmp_path / "results", runs=20_000, time_s=100.0, seed=1)
+    job = Job(target=target, build=made, results=tmp_path / "results", runs=20_000, time_s=250.0, seed=1)
 
     attempt = next(iter(fuzz.ENGINE.search(job, Progress())))
 

@@ -49,7 +49,7 @@ def run(target: Target, folder: Path, *, compiler: str = "clang", runs: int | No
         target=target,
         build=built(target, folder, compiler),
         results=folder / "results",
-        time_s=60.0,
+        time_s=250.0,
         runs=runs,
         seed=1,
     )

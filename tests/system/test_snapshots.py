@@ -155,7 +155,7 @@ def test_a_copy_has_limits_of_its_own_and_the_original_goes_on(tmp_path: Path) -
         policies = [f'read: path eq "$CWD/in.txt" then retval[0] when {nth}\n' for nth in (1, 2)]
         stuck = 'read: path eq "$CWD/in.txt" then permit delay[90s] when 2\n'
         clean = observe(ready)
-        ready.target = replace(ready.target, limits=replace(ready.target.limits, wall_s=0.4))
+        ready.target = replace(ready.target, limits=replace(ready.target.limits, wall_s=2.0))
         seen, _ = snapshots(ready, [policies[0], stuck, policies[1]], clean)
     assert seen.keys() == {0, 1, 2}
     assert seen[0][0].stdout == seen[2][0].stdout == b"over\n"

@@ -50,7 +50,7 @@ def search(tmp_path: Path, **keys: str) -> tuple[Attempt | None, Progress]:
     )
     made = build(target, Profile.HARDENED, compiler="clang", cache=tmp_path / "cache", allow_unguarded=True)
     progress = Progress()
-    job = Job(target=target, build=made, results=tmp_path / "results", runs=30_000, time_s=60.0, seed=1)
+    job = Job(target=target, build=made, results=tmp_path / "results", runs=30_000, time_s=250.0, seed=1)
     found = list(fuzz.ENGINE.search(job, progress))
     return (found[0] if found else None), progress
 

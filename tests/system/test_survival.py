@@ -367,7 +367,7 @@ def test_two_sweeps_on_one_results_folder_at_once(folder: Path, start: Callable[
     both = [start(*SWEEP[:-1], f"echo {word} > {word}.txt; exit 0") for word in ("a", "b")]
     reports = []
     for each in both:
-        out, err = each.process.communicate(timeout=60)
+        out, err = each.process.communicate(timeout=250)
         assert each.process.returncode == 1, err
         reports.append(json.loads(out))
     found = {finding["id"] for report in reports for finding in report["findings"]}
@@ -402,7 +402,7 @@ def test_a_full_disk_is_3_and_what_was_kept_can_be_read(tmp_path: Path) -> None:
         env={**os.environ, "SWEEP": words},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=250,
         check=False,
     )
     assert done.returncode == 0, (done.returncode, done.stderr)

@@ -62,7 +62,7 @@ def test_a_program_of_the_configuration_is_built_for_it(folder: Path) -> None:
     (folder / "firedamp.toml").write_text('[targets.tool]\nprogram = true\nsources = ["tool.c"]\n')
     words = ("sweep", "--recovery", "--syscall", "write", "--errno", "EIO", "tool")
     argv = (sys.executable, "-P", "-m", "firedamp", *words)
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=250, check=False)
     assert done.returncode == 0, done.stderr
     assert "reached only under faults:" in done.stdout and f"tool.c:{number('a fault reaches')}" in done.stdout
 

@@ -27,7 +27,7 @@ def folder(tmp_path: Path) -> Path:
 
 def run(folder: Path, *words: str) -> tuple[int, dict[str, Any], str]:
     argv = [*FIREDAMP, *WORDS, *words, "--", "sh", "-c", SCRIPT]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, timeout=250, check=False)
     body: dict[str, Any] = json.loads(done.stdout)
     assert body["faults"] == body["runs"] + body["taken_over"] + body["skipped"] + body["left"], body
     assert body["skipped"] == sum(body["skips"].values()) and body["complete"] is (body["left"] == 0)
@@ -69,7 +69,7 @@ def test_after_a_signal_it_goes_on(folder: Path, number: signal.Signals) -> None
         time.sleep(0.02)
     assert process.poll() is None
     process.send_signal(number)
-    out, _ = process.communicate(timeout=60)
+    out, _ = process.communicate(timeout=250)
     if number == signal.SIGINT:
         body = json.loads(out)
         assert process.returncode == 130 and body["interrupted"] and not body["complete"]

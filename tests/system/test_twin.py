@@ -61,7 +61,7 @@ def test_a_server_tells_places_apart_and_lives_on(compiler: str, cache: Path, tm
 
 def followed(twin: Twin, wanted: int) -> Iterator[Attempt]:
     """What comes until the twin has read so many inputs; it hurries, for no search runs beside it."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 250
     while twin.ran < wanted and not twin.failure and time.monotonic() < deadline:
         yield from twin.late()
 
