@@ -28,6 +28,31 @@ def ptrace_works() -> bool:
     return subprocess.run([sys.executable, "-c", traceme], check=False).returncode == 0
 
 
+BREAKPOINT = """
+import ctypes, os, signal
+from firedamp.trace import ptrace
+libc = ctypes.CDLL(None)
+address = ctypes.cast(libc.getppid, ctypes.c_void_p).value
+child = os.fork()
+if not child:
+    libc.ptrace(0, 0, 0, 0)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    libc.getppid()
+    os._exit(1)
+os.waitpid(child, 0)
+ptrace.set_breakpoint(child, address)
+ptrace.resume(child)
+status = os.waitpid(child, 0)[1]
+os.kill(child, signal.SIGKILL)
+raise SystemExit(not (os.WIFSTOPPED(status) and os.WSTOPSIG(status) == signal.SIGTRAP))
+"""
+
+
+def breakpoints_work() -> bool:
+    """Not every virtual machine has the processor's debug registers."""
+    return subprocess.run([sys.executable, "-c", BREAKPOINT], capture_output=True, check=False).returncode == 0
+
+
 def landlock_works() -> bool:
     from firedamp import jail
 
@@ -46,6 +71,7 @@ FEATURES: dict[str, Callable[[], bool]] = {
     "zig": lambda: find_spec("ziglang") is not None,
     "ptrace": ptrace_works,
     "seccomp": ptrace_works,
+    "breakpoints": breakpoints_work,
     "landlock": landlock_works,
     "namespaces": namespaces_work,
 }

@@ -242,6 +242,21 @@ def set_argument(tid: int, index: int, value: int) -> None:
     _call(func.PTRACE_POKEUSER, tid, _ARGUMENTS[index], value & WORD)
 
 
+# u_debugreg of struct user (asm/user_64.h); Intel SDM, volume 3B, figure 18-1: in DR7 bit 0 switches DR0 on, and zeros
+# in bits 16 to 19 mean that its instruction is executed.
+_DEBUG_ADDRESS, _DEBUG_CONTROL = 848, 848 + 7 * 8
+
+
+def set_breakpoint(tid: int, address: int) -> None:
+    """SIGTRAP for this thread before it executes what lies at `address`. OSError: the machine has none to give."""
+    _call(func.PTRACE_POKEUSER, tid, _DEBUG_ADDRESS, address & WORD)
+    _call(func.PTRACE_POKEUSER, tid, _DEBUG_CONTROL, 1)
+
+
+def clear_breakpoint(tid: int) -> None:
+    _call(func.PTRACE_POKEUSER, tid, _DEBUG_CONTROL, 0)
+
+
 _exchange = create_string_buffer(128)
 _exchange_address = addressof(_exchange)
 PTRACE_GET_SYSCALL_INFO = 0x420E
@@ -315,6 +330,14 @@ def wait(*, block: bool = True) -> WaitStatus | None:
     if tid == -1 and get_errno() == errno.ECHILD:
         raise ChildProcessError
     return None
+
+
+def poll(tid: int) -> WaitStatus | None:
+    """The report of this very tracee, when there is one. Raises ChildProcessError when there is no such."""
+    found = _wait4(tid, byref(_raw_status), _WALL | os.WNOHANG, byref(_usage))
+    if found == -1 and get_errno() == errno.ECHILD:
+        raise ChildProcessError(tid)
+    return WaitStatus(found, _raw_status.value) if found > 0 else None
 
 
 def wait_for(tid: int) -> WaitStatus:

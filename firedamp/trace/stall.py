@@ -162,21 +162,20 @@ class Sampler:
             return Stall.DEADLOCK
         return Stall.WAITING
 
-    def common_stack(self) -> tuple[Frame, ...]:
-        """The outermost functions that all samples of the most telling thread share, innermost first.
-
-        The busiest thread tells most; where none is busy, one that does not wait for a child.
-        """
+    def most_telling(self) -> int | None:
+        """The busiest thread tells most; where none is busy, one that does not wait for a child."""
         candidates = {tid: thread for tid, thread in self._threads.items() if thread.stacks}
-        if not candidates:
-            return ()
 
         def weight(tid: int) -> tuple[float, bool, bool]:
             thread = candidates[tid]
             busy_s = thread.cpu_s if thread.cpu_s > TICK_S else 0.0
             return busy_s, thread.system_call not in (WAIT4, WAITID), tid == self._leader
 
-        return _common(candidates[max(candidates, key=weight)].stacks)
+        return max(candidates, key=weight, default=None)
+
+    def common_stack(self, tid: int) -> tuple[Frame, ...]:
+        """The outermost functions that all samples of a thread share, innermost first."""
+        return _common(self._threads[tid].stacks)
 
 
 def _common(stacks: list[tuple[Frame, ...]]) -> tuple[Frame, ...]:

@@ -18,6 +18,7 @@ from firedamp.outcome import Ending, Exited, Frame, Killed, Outcome, OutOfMemory
 from firedamp.trace import bpf, launch, ptrace
 from firedamp.trace.call import StoppedCall
 from firedamp.trace.clock import Clock
+from firedamp.trace.loop import frames_that_stay
 from firedamp.trace.protocol import PROCEED, Action, Execution, Trace
 from firedamp.trace.ptrace import Event, Option, Registers, Vanished, WaitStatus
 from firedamp.trace.spawn import Spawner
@@ -27,6 +28,7 @@ from firedamp.trace.tracee import Exit, Tracee
 from firedamp.trace.usage import high_water_bytes, usage
 from firedamp.trace.witness import MOST_FATALS, Witness, is_deadly
 from firedamp.unwind import Base, Unwinder
+from firedamp.unwind.unwinder import STACK_LIMIT
 
 BRK = 12
 EXIT_GROUP = 231
@@ -435,6 +437,16 @@ class Run:
         self._sampler = Sampler(limit, self._leader, self._tracees, self._frames, self._outside())
 
     def _finish_sampling(self, sampler: Sampler) -> None:
-        self._verdict = TimedOut(limit=sampler.limit, stall=sampler.stall())
-        self._stall_stack = sampler.common_stack()
+        stall, tid = sampler.stall(), sampler.most_telling()
+        self._verdict = TimedOut(limit=sampler.limit, stall=stall)
+        if tid is not None:
+            self._stall_stack = sampler.common_stack(tid)
+        if stall is Stall.BUSY and tid in self._tracees:
+            self._leave_what_returns(self._tracees[tid])
         self._kill_all()
+
+    def _leave_what_returns(self, tracee: Tracee) -> None:
+        pid, tid = tracee.process(), tracee.tid
+        stay = frames_that_stay(tid, lambda registers: self._bases(pid, tid, registers, STACK_LIMIT))
+        if stay is not None:
+            self._stall_stack = self._stall_stack[-stay:]

@@ -733,6 +733,48 @@ def test_the_stack_of_a_busy_run_names_the_function_that_loops(run: Run) -> None
     assert functions.index("spin") < functions.index("main")
 
 
+CALLEES = """
+#define APART __attribute__((noinline))
+static volatile long n;
+APART static void turn(long times) { for (long i = 0; i < times || times < 0; i++) ++n; }
+APART static void deeper(int depth) { if (depth) deeper(depth - 1); else turn(50); n++; }
+static char t[2000];
+"""
+IN_A_THREAD = "int main(void) { pthread_t t; pthread_create(&t, 0, spin, 0); pthread_join(t, 0); }"
+UNDER_SIGNALS = """
+int main(void) {
+  struct itimerval every = {{0, 20000}, {0, 20000}};
+  signal(SIGALRM, note);
+  setitimer(ITIMER_REAL, &every, 0);
+  spin();
+}
+"""
+
+
+@pytest.mark.needs("breakpoints")
+@pytest.mark.parametrize(
+    ("looping", "body"),
+    [
+        ("spin", "APART static void spin(void) { for (;;) turn(2000); } int main(void) { spin(); }"),
+        ("spin", "APART static void spin(void) { for (;;) deeper(9); } int main(void) { spin(); }"),
+        ("turn", "APART static void spin(void) { turn(-1); n++; } int main(void) { spin(); }"),
+        (
+            "spin",
+            "APART static void spin(void) { for (;;) n += strlen(t); } int main(void) { memset(t, 1, 1999); spin(); }",
+        ),
+        ("spin", "APART static void *spin(void *p) { for (;;) turn(2000); return p; }" + IN_A_THREAD),
+        ("spin", "void note(int s) { n += s; } APART static void spin(void) { for (;;) turn(2000); }" + UNDER_SIGNALS),
+        ("turn", "void note(int s) { turn(-s); n++; } APART static void spin(void) { for (;;); }" + UNDER_SIGNALS),
+    ],
+)
+def test_what_a_loop_calls_is_not_where_it_loops(run: Run, body: str, looping: str) -> None:
+    """Nearly all of its time is spent in what it calls, and there each sample finds it."""
+    outcome = run("#include <sys/time.h>" + CALLEES + body, limits=Limits(wall_s=0.15, cpu_s=10)).outcome
+    assert outcome.ending == TimedOut(limit="wall", stall=Stall.BUSY)
+    functions = [resolve_frame(frame).function for frame in outcome.stall_stack if frame.own]
+    assert functions[0] == looping
+
+
 def test_the_processor_limit(run: Run) -> None:
     outcome = run("int main(void) { for (;;); }", limits=Limits(wall_s=20, cpu_s=0.2)).outcome
     assert outcome.ending == TimedOut(limit="cpu", stall=Stall.BUSY)
