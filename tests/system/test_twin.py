@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+import fuzz.twin
 from firedamp import campaign
 from firedamp.building.build import build
 from firedamp.engine import Attempt, Job, Progress, load
@@ -19,6 +20,12 @@ from fuzz.twin import Server, Twin
 TARGETS = Path(__file__).parents[1] / "targets" / "twin"
 BOTH = [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("gcc", "clang")]
 pytestmark = pytest.mark.needs("ptrace")
+
+
+@pytest.fixture(autouse=True)
+def time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its server has the lowest priority: on a busy machine five seconds may be too few for two inputs."""
+    monkeypatch.setattr(fuzz.twin, "LATE_S", 250.0)
 
 
 def overread(*cflags: str) -> Target:
