@@ -8,6 +8,7 @@ first that does not come back is the one. All other threads are left as they are
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 
 from firedamp.trace import ptrace
 from firedamp.trace.ptrace import Registers, Vanished, WaitStatus
@@ -21,8 +22,16 @@ LOOK_S = 0.001
 WORD_BYTES = 8
 
 
+class Died(Exception):
+    """The thread is gone. Its `status` was reported to us, and will be to nobody else."""
+
+    def __init__(self, status: WaitStatus) -> None:
+        super().__init__(status.tid)
+        self.status = status
+
+
 def frames_that_stay(tid: int, bases: Callable[[Registers], tuple[Base, ...]]) -> int | None:
-    """How many there are, the outermost included; None where that cannot be said. Leaves the thread stopped."""
+    """How many there are, the outermost included; None where that cannot be said. Stops the thread; Died is raised."""
     try:
         ptrace.interrupt(tid)
         if _next_stop(tid, time.monotonic() + LONGEST_S) is None:
@@ -45,7 +54,8 @@ def _walk_out(tid: int, frames: tuple[Base, ...]) -> int | None:
             if not comes_back:
                 return len(frames) - inner
     finally:
-        ptrace.clear_breakpoint(tid)
+        with suppress(Vanished):
+            ptrace.clear_breakpoint(tid)
     return None
 
 
@@ -80,14 +90,17 @@ def _is_returned_to(tid: int, address: int) -> bool:
 def _next_stop(tid: int, deadline: float, processor_deadline: float | None = None) -> WaitStatus | None:
     """None, with the thread stopped: in time there was none."""
     while time.monotonic() <= deadline:
-        status = ptrace.poll(tid)
-        if status is not None:
-            if not status.stopped:
-                raise Vanished(tid)
-            return status
+        if (status := ptrace.poll(tid)) is not None:
+            return _stopped(status)
         if processor_deadline is not None and processor_s(tid)[0] >= processor_deadline:
             break
         time.sleep(LOOK_S)
     ptrace.interrupt(tid)
-    ptrace.wait_for(tid)
+    _stopped(ptrace.wait_for(tid))
     return None
+
+
+def _stopped(status: WaitStatus) -> WaitStatus:
+    if not status.stopped:
+        raise Died(status)
+    return status

@@ -18,7 +18,7 @@ from firedamp.outcome import Ending, Exited, Frame, Killed, Outcome, OutOfMemory
 from firedamp.trace import bpf, launch, ptrace
 from firedamp.trace.call import StoppedCall
 from firedamp.trace.clock import Clock
-from firedamp.trace.loop import frames_that_stay
+from firedamp.trace.loop import Died, frames_that_stay
 from firedamp.trace.protocol import PROCEED, Action, Execution, Trace
 from firedamp.trace.ptrace import Event, Option, Registers, Vanished, WaitStatus
 from firedamp.trace.spawn import Spawner
@@ -447,6 +447,10 @@ class Run:
 
     def _leave_what_returns(self, tracee: Tracee) -> None:
         pid, tid = tracee.process(), tracee.tid
-        stay = frames_that_stay(tid, lambda registers: self._bases(pid, tid, registers, STACK_LIMIT))
+        try:
+            stay = frames_that_stay(tid, lambda registers: self._bases(pid, tid, registers, STACK_LIMIT))
+        except Died as death:
+            self._gone(death.status)
+            return
         if stay is not None:
             self._stall_stack = self._stall_stack[-stay:]

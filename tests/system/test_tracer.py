@@ -775,6 +775,33 @@ def test_what_a_loop_calls_is_not_where_it_loops(run: Run, body: str, looping: s
     assert functions[0] == looping
 
 
+KILLED_MEANWHILE = """
+import os, signal, sys
+from pathlib import Path
+from firedamp.target import Limits
+from firedamp.trace import loop
+from firedamp.trace.protocol import Execution
+from firedamp.trace.tracer import Tracer
+ask, asked = loop.processor_s, []
+def processor_s(tid):
+    asked.append(tid)
+    if len(asked) == 3:
+        os.kill(tid, signal.SIGKILL)
+    return ask(tid)
+loop.processor_s = processor_s
+program = Execution(argv=tuple(sys.argv[1:]), environment=(), folder=Path("/"), limits=Limits(wall_s=0.2))
+print(Tracer().run(program, {}).outcome.ending, len(asked) >= 3)
+"""
+
+
+@pytest.mark.needs("breakpoints")
+def test_who_is_killed_while_its_loop_is_looked_for_has_run_out_of_time(compiled: Callable[..., Path]) -> None:
+    program = compiled("int main(void) { for (;;); }")
+    command = [sys.executable, "-c", KILLED_MEANWHILE, program]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "TimedOut(limit='wall', stall=<Stall.BUSY: 'busy'>) True\n", done.stderr
+
+
 def test_the_processor_limit(run: Run) -> None:
     outcome = run("int main(void) { for (;;); }", limits=Limits(wall_s=20, cpu_s=0.2)).outcome
     assert outcome.ending == TimedOut(limit="cpu", stall=Stall.BUSY)
