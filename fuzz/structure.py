@@ -118,5 +118,7 @@ def cost(folder: Path, name: str | None) -> str | None:
         calls, spent_s, lived_s = map(float, (folder / COST).read_text().split())
     except (OSError, ValueError):
         return None
-    left = max(0.0, 1 - spent_s / lived_s) if lived_s else 1.0
+    if lived_s < TOLD_EVERY_S:
+        return f"mutator {name}: was asked; the search ended too soon to say what that costs"
+    left = max(0.0, 1 - spent_s / lived_s)
     return f"mutator {name}: {calls:,.0f} mutations; executions/s were {left:.2f} of what they are without it"
