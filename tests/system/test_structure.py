@@ -24,12 +24,21 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 }
 """
 MUTATORS = """
+import itertools
+import time
 from hypothesis import strategies as st
+
+calls = itertools.count()
+
+def linger(value: bytes) -> bytes:
+    if next(calls) == 50:
+        time.sleep(0.5)  # long enough to be measured
+    return value
 
 RIGHT = bytes((i * 7 + 1) % 256 for i in range(40))
 
 def right(data: bytes, max_size: int, seed: int) -> bytes:
-    return RIGHT if max_size >= len(RIGHT) and seed % 64 == 0 else data
+    return linger(RIGHT if max_size >= len(RIGHT) and seed % 64 == 0 else data)
 
 def broken(data: bytes, max_size: int, seed: int) -> bytes:
     raise RuntimeError("no such grammar")
@@ -37,7 +46,7 @@ def broken(data: bytes, max_size: int, seed: int) -> bytes:
 def text(data: bytes, max_size: int, seed: int) -> str:
     return "text"
 
-values = st.sampled_from([b"a", b"b", RIGHT])
+values = st.sampled_from([b"a", b"b", RIGHT]).map(linger)
 numbers = st.integers()
 """
 
