@@ -23,9 +23,12 @@ from firedamp.unwind.reader import Malformed
 
 ROUNDS = 4  # samples of each thread
 TICKS_PER_ROUND = 2
+MOST_TICKS = 100  # where threads do not get the processor that they want, there is less to see in a tick
+CROWDED_SHARE = 0.3  # of the time so far, in which a thread wanted a processor that others had
+ENOUGH_S = 2 * TICK_S  # of processor time, that a busy thread is known by
 MOST_STACKS = 16  # threads whose stacks are taken; unwinding a thousand would take seconds
 
-# Over the window of ROUNDS * TICKS_PER_ROUND ticks:
+# Over the window of ROUNDS * TICKS_PER_ROUND ticks or more:
 BUSY_SHARE = 0.3  # of one processor while it was to be had, all threads together
 CALLS_GOING_ON = 3  # finished calls that make a livelock; a sleeping thread finishes none
 CALLS_PER_S_WHILE_BUSY = 500  # a computation that also writes now and then is busy, no livelock
@@ -93,7 +96,7 @@ class Sampler:
     def tick(self) -> bool:
         """Once per tick of the clock; true when there is enough to judge."""
         if self._ticks % TICKS_PER_ROUND == 0:
-            if self._ticks == ROUNDS * TICKS_PER_ROUND:
+            if self._has_seen_enough():
                 self._end_window()
                 return True
             for tid in list(self._tracees):
@@ -101,6 +104,18 @@ class Sampler:
                     ptrace.interrupt(tid)
         self._ticks += 1
         return False
+
+    def _has_seen_enough(self) -> bool:
+        if self._ticks < ROUNDS * TICKS_PER_ROUND:
+            return False
+        return self._ticks >= MOST_TICKS or not any(map(self._is_crowded_out, self._threads.keys() & self._tracees))
+
+    def _is_crowded_out(self, tid: int) -> bool:
+        """Not even stopped for a sample yet, or waited much of the time and had little."""
+        thread = self._threads[tid]
+        had_s, waited_s = (now - before for now, before in zip(processor_s(tid), thread.before, strict=True))
+        waits = waited_s > CROWDED_SHARE * (time.monotonic() - self._began_s)
+        return not thread.waiting or (waits and had_s < ENOUGH_S)
 
     def _end_window(self) -> None:
         self._window_s = time.monotonic() - self._began_s

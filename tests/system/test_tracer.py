@@ -698,13 +698,13 @@ def test_who_faults_for_ever_runs_out_of_time_all_the_same(run: Run) -> None:
 
 @pytest.fixture
 def crowd() -> Iterator[None]:
-    """Seven who want the one processor that we have now, and each may have as much of it as we."""
+    """Three who want the one processor that we have now, and each may have as much of it as we."""
     allowed = os.sched_getaffinity(0)
     spin = [sys.executable, "-I", "-S", "-c", "while True: pass"]
     with ExitStack() as stack:
         stack.callback(os.sched_setaffinity, 0, allowed)
         os.sched_setaffinity(0, {min(allowed)})
-        for _ in range(7):
+        for _ in range(3):
             each = stack.enter_context(subprocess.Popen(spin, start_new_session=True))
             stack.callback(each.kill)
         yield
