@@ -8,24 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from firedamp.errors import UsageError
+from firedamp.target import CORPORA
 
-FOLDER = "corpora"
 SEEDS = "seeds"
 REGRESSIONS = "regressions"
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+-]*")
 
 
 def seeds_folder(root: Path, target: str) -> Path:
-    return root / FOLDER / target / SEEDS
+    return root / CORPORA / target / SEEDS
 
 
 def regressions_folder(root: Path, target: str) -> Path:
-    return root / FOLDER / target / REGRESSIONS
+    return root / CORPORA / target / REGRESSIONS
 
 
 def regressions(root: Path) -> tuple[Path, ...]:
     """The payload of each regression of all targets, by target and name."""
-    facts = sorted((root / FOLDER).glob(f"*/{REGRESSIONS}/*.toml"))
+    facts = sorted((root / CORPORA).glob(f"*/{REGRESSIONS}/*.toml"))
     return tuple(path.with_suffix("") for path in facts)
 
 

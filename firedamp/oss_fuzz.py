@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from firedamp import exchange
 from firedamp.building.artifact import carries_library
 from firedamp.errors import UsageError
+from firedamp.target import CORPORA
 
 SCRIPT = "build-fuzzers"
 CONFIGURATION = "firedamp.toml"
@@ -114,7 +115,7 @@ def adopt(into: Path, built: Path) -> tuple[Fuzzer, ...]:
         raise UsageError(
             f"build.sh left no fuzzer in $OUT ({out}); it has to link with $LIB_FUZZING_ENGINE by $CC or $CXX"
         )
-    adopted = tuple(_adopt(path, into / "corpora" / path.name) for path in fuzzers)
+    adopted = tuple(_adopt(path, into / CORPORA / path.name) for path in fuzzers)
     (into / CONFIGURATION).write_text("\n".join(map(_table, adopted)))
     return adopted
 

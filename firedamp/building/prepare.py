@@ -11,10 +11,11 @@ from pathlib import Path
 
 from firedamp.errors import BuildError
 from firedamp.records import holds_results
+from firedamp.target import CORPORA
 
 FLAGS = ("FIREDAMP_CFLAGS",)
 LEFT_OUT = frozenset({"results", ".git", ".venv"})
-OURS = frozenset({"firedamp.toml", "corpora"})  # in the project's own folder: a new seed is no reason to build again
+OURS = frozenset({"firedamp.toml", CORPORA})  # in the project's own folder: a new seed is no reason to build again
 
 
 def prepared(root: Path, commands: tuple[str, ...], environment: Mapping[str, str], cache: Path) -> Path:

@@ -8,12 +8,13 @@ from pathlib import Path
 from firedamp import corpus
 from firedamp.errors import UsageError
 from firedamp.project import NAME
+from firedamp.target import CORPORA
 
 HARNESS = re.compile(rb"^[^#/\n]*\bLLVMFuzzerTestOneInput\s*\(", re.MULTILINE)
 MAIN = re.compile(rb"^\s*(?:int|void)?\s*main\s*\(", re.MULTILINE)
 LARGEST_BYTES = 1 << 20  # a C file beyond that is generated
 MOST_FILES = 2000  # looked at: init must be quick in any folder
-SKIPPED = frozenset({"results", "corpora", "build", "node_modules", "third_party", "vendor"})
+SKIPPED = frozenset({"results", CORPORA, "build", "node_modules", "third_party", "vendor"})
 PLAIN_NAMES = frozenset({"harness", "fuzz", "fuzzer", "main", "target", "fuzz_target"})  # they name no project
 FIRST_SEED = b"0\n"
 
