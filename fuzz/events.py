@@ -10,7 +10,7 @@ from enum import IntEnum
 from signal import Signals
 
 from fuzz import history
-from fuzz.shared_memory import SharedMemory
+from fuzz.shared_memory import COUNT_LIMIT, SharedMemory
 
 MAGIC = 0x3153544E45564546  # "FEVENTS1" read as bytes
 FRAMES, SIGNATURES, SLOTS = 3, 1024, 64
@@ -19,9 +19,7 @@ SIGNATURE = struct.Struct(f"<QII{FRAMES}QQQ")
 SLOT = struct.Struct("<3Q")
 WORD_BYTES = 8
 _SURVIVED, _UNSPOOLED, _UNTABLED, _FATAL, _HANDLED, _UNRESTORED = range(3 * WORD_BYTES, HEADER.size, WORD_BYTES)
-_SINCE_LAST = (_UNSPOOLED, _UNTABLED, _FATAL, _HANDLED, _UNRESTORED)
 _FREE, _FILLING, _FULL = range(3)
-MOST_SURVIVED = 1 << 48  # years of them
 
 
 class Kind(IntEnum):
@@ -82,7 +80,7 @@ class Events:
     def intact(self) -> bool:
         magic, capacity, past_bytes, survived, *_ = HEADER.unpack_from(self.memory.map)
         sound = (magic, capacity, past_bytes) == (MAGIC, self._capacity, self._past_bytes)
-        return sound and self._believed <= survived < MOST_SURVIVED
+        return sound and self._believed <= survived < COUNT_LIMIT
 
     def begin(self) -> None:
         """Between two lives: what a dead process left half written is wanted again."""
@@ -149,9 +147,7 @@ class Events:
         return None
 
     def _write_header(self) -> None:
-        HEADER.pack_into(
-            self.memory.map, 0, MAGIC, self._capacity, self._past_bytes, self._believed, *(0 for _ in _SINCE_LAST)
-        )
+        HEADER.pack_into(self.memory.map, 0, MAGIC, self._capacity, self._past_bytes, self._believed, 0, 0, 0, 0, 0)
 
     def _empty(self) -> None:
         self.memory.map[HEADER.size : self._slot(0)] = bytes(SIGNATURES * SIGNATURE.size)

@@ -8,12 +8,11 @@ this class does.
 import struct
 from dataclasses import dataclass
 
-from fuzz.shared_memory import SharedMemory
+from fuzz.shared_memory import COUNT_LIMIT, SharedMemory
 
 HEADER = struct.Struct("<5Q")
 _EXECUTIONS, _INSIDE, _SIZE = 8, 16, 24
 MAGIC = 0x31504D4144455246  # "FREDAMP1" read as bytes
-MOST_EXECUTIONS = 1 << 48  # years of them
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +42,7 @@ class Monitor:
     @property
     def intact(self) -> bool:
         magic, executions, _, _, capacity = HEADER.unpack_from(self.memory.map)
-        return (magic, capacity) == (MAGIC, self.capacity) and self._believed <= executions < MOST_EXECUTIONS
+        return (magic, capacity) == (MAGIC, self.capacity) and self._believed <= executions < COUNT_LIMIT
 
     @property
     def executions(self) -> int:

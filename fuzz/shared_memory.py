@@ -6,6 +6,7 @@ import struct
 from types import TracebackType
 from typing import Self
 
+COUNT_LIMIT = 1 << 48  # years of executions: who counted so many was overwritten
 _WORD = struct.Struct("<Q")
 
 
