@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
 """
 MUTATOR = """
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed) {
-  if (seed % 8) return LLVMFuzzerMutate(data, size, room);
+  if (seed % 8 || room < 100) return LLVMFuzzerMutate(data, size, room);
   for (size_t i = 0; i < 100; i++) data[i] = (uint8_t)(i * i);
   return 100;
 }
@@ -87,6 +87,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned
 CROSSING = """
 size_t LLVMFuzzerCustomCrossOver(const uint8_t *a, size_t a_size, const uint8_t *b, size_t b_size, uint8_t *to,
                                  size_t room, unsigned seed) {
+  if (room < 100) return 0;
   for (size_t i = 0; i < 100; i++) to[i] = (uint8_t)(i * i);
   return 100;
 }
