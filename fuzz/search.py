@@ -5,7 +5,7 @@ Each life starts from the living corpus, so nothing that was learnt is lost with
 
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from select import select
@@ -322,13 +322,21 @@ class Search:
             return
         if end.exit_status == 0 and not end.reading.inside:
             return  # -runs are used up
+        found = yield from self._look(worker, end)
+        if (found or self._may_go_on(worker, end)) and not self._over():
+            self._begin(worker)
+
+    def _look(self, worker: Worker, end: End) -> Generator[Attempt, None, bool]:
+        """At the input that a life ended in or, where it ended in none, at those before: was it one of them?"""
+        history = worker.supervisor.history()
         if end.reading.inside:
             cause = worker.cause or end.fatal or (end.signal, end.exit_status)
             doubtful = worker.survived_now > 0
-            before = worker.supervisor.history()[:-1]
-            yield from self._triage.look(end.reading.input, cause, before, doubtful=doubtful)
-        if self._may_go_on(worker, end) and not self._over():
-            self._begin(worker)
+            yield from self._triage.look(end.reading.input, cause, history[:-1], doubtful=doubtful)
+        elif end.exit_status != OUT_OF_MEMORY:
+            outside = "outside", end.signal, end.exit_status
+            return (yield from self._triage.look_back(history, outside, always=not end.status.initialised))
+        return False
 
     def _may_go_on(self, worker: Worker, end: End) -> bool:
         """Whether another life could get further; what ended this one at once is out of its way then."""

@@ -5,7 +5,7 @@ What happened in a fuzzing process is a reason to look, never a finding. Ends no
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from select import select
@@ -29,6 +29,7 @@ from fuzz.worker import Worker
 
 CONSEQUENCE = "deaths after survived detections that a fresh process does not show"
 KEPT_EVERY_S = 0.5  # a kill loses no more than what was seen meanwhile
+LOOKED_BACK = 32  # inputs, one by one, behind a death between executions
 LATE_S = 2.0  # after a search, for survived detections that nobody has looked at
 
 
@@ -74,6 +75,31 @@ class Triage:
             yield self._attempt(data, outcome, before)
         self.pending.settle(data)
 
+    def look_back(
+        self, history: tuple[bytes, ...], cause: object, *, always: bool = False
+    ) -> Generator[Attempt, None, bool]:
+        """A death between executions: what an earlier one damaged, most likely. Whether that one was found.
+
+        The latest inputs are tried alone, from the last one on, and then all of them in one process.
+        """
+        if not history or not (self._recurrence.worth(cause) or always):
+            return False
+        data, before = history[-1], history[:-1]
+        self.pending.keep(data, before)
+        for alone in reversed(history[-LOOKED_BACK:]):
+            outcome = self.bench.run_input(alone)
+            if guards.judge(outcome):
+                data, before = alone, ()
+                break
+        self._recurrence.learn(cause, outcome)
+        found = not before or bool(guards.judge(self.bench.run_inputs(history)))
+        if found:
+            yield self._attempt(data, outcome, before)
+        if not before:
+            self._set_aside(data, thorough=True)
+        self.pending.settle(history[-1])
+        return found
+
     def survived(self) -> Iterator[Attempt]:
         """Detections that were survived in process, until the next tick is due."""
         self._gather()
@@ -116,8 +142,8 @@ class Triage:
         alone = bool(guards.judge(outcome))
         together = not alone and bool(survived.before) and self._led_to(survived)
         self.survivals.looked(sighting, time.monotonic() - started)
-        if alone and self.pool.set_aside(survived.input, thorough=False):
-            self.progress.note(notes.of_quarantine(self.pool))
+        if alone:
+            self._set_aside(survived.input, thorough=False)
         if alone or together or self._bad_life(sighting):
             yield self._attempt(survived.input, outcome, survived.before)
         self.pending.settle(survived.input)
@@ -137,6 +163,10 @@ class Triage:
                 with suppress(WorkerDied):
                     worker.supervisor.kill()
         return doubts == DOUBTS
+
+    def _set_aside(self, data: bytes, *, thorough: bool) -> None:
+        if self.pool.set_aside(data, thorough=thorough):
+            self.progress.note(notes.of_quarantine(self.pool))
 
     def _attempt(self, data: bytes, outcome: Outcome, before: tuple[bytes, ...] = ()) -> Attempt:
         profile = self.job.build.profile if self.job.build else Profile.PLAIN

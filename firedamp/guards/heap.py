@@ -45,6 +45,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
     if fatal is None or (complaint is None and not dies_in_allocator(fatal)):
         return ()
     noticed = innermost_own(fatal.stack)
+    place = where(noticed) if noticed is not None else "no function of the program, after the input"
     complaint = complaint or f"{fatal.signal.name} inside {runtime_names(fatal.stack)[-1]}"
     return detect(
         fatal,
@@ -52,7 +53,7 @@ def judge(outcome: Outcome) -> tuple[Detection, ...]:
         kind="heap-corruption",
         cwe=_cwe(complaint),
         severity=Severity.CRITICAL,
-        message=f"malloc noticed in {where(noticed)}: {complaint}",
+        message=f"malloc noticed in {place}: {complaint}",
         at=(function_name(noticed),) if noticed is not None else (),  # which of its calls notices is chance
     )
 

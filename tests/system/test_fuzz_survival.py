@@ -27,6 +27,10 @@ compilers = pytest.mark.parametrize(
     "compiler", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("clang", "gcc", "zig")]
 )
 
+natively = pytest.mark.parametrize(
+    "compiler", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("clang", "gcc")]
+)
+
 
 def built(name: str, folder: Path, *cflags: str, compiler: str = "clang", inputs: tuple[bytes, ...] = ()) -> Build:
     seeds = folder / "seeds"
@@ -187,7 +191,7 @@ def test_too_many_globals_are_not_put_back_and_that_is_known(tmp_path: Path) -> 
         assert supervisor.events.unrestored_bytes > 1 << 20
 
 
-@pytest.mark.parametrize("compiler", [pytest.param(name, marks=pytest.mark.needs(name)) for name in ("clang", "gcc")])
+@natively
 def test_fortified_calls_in_bounds_do_what_they_should_and_one_byte_more_is_seen(tmp_path: Path, compiler: str) -> None:
     cases = tuple(letter.encode() for letter in "abcdefghij")
     for flags, expected in (((), set()), (("-DMORE",), {Kind.FORTIFY})):
@@ -199,3 +203,33 @@ def test_fortified_calls_in_bounds_do_what_they_should_and_one_byte_more_is_seen
             assert (end.signal, end.exit_status) == (None, 0)
             assert {each.kind for each in counts} == expected
             assert len({each.frames[0] for each in counts}) == (len(cases) if expected else 0)
+
+
+@natively
+@pytest.mark.needs("ptrace")
+def test_damage_that_only_the_fuzzer_falls_over_is_found_and_put_out_of_the_way(tmp_path: Path, compiler: str) -> None:
+    made = built("heap_kept", tmp_path, compiler=compiler, inputs=(b"ov", b"xx"))
+    attempts, progress = search(made, tmp_path, runs=RUNS)
+    assert {detection.kind for detection in judge(attempts[0].outcome)} == {"heap-corruption"}
+    assert attempts[0].reproducer.payload.startswith(b"ov")
+    assert progress.executions >= RUNS
+    assert any("quarantine" in note for note in progress.notes)
+
+
+@natively
+@pytest.mark.needs("ptrace")
+def test_so_is_damage_that_takes_several_inputs(tmp_path: Path, compiler: str) -> None:
+    made = built("heap_kept", tmp_path, "-DTOGETHER", compiler=compiler, inputs=(b"ov", b"in"))
+    attempts, _ = search(made, tmp_path, runs=RUNS)
+    together = next(attempt for attempt in attempts if attempt.before)
+    assert any(data.startswith(b"in") for data in together.before)
+
+
+@natively
+@pytest.mark.needs("ptrace")
+def test_where_the_heap_is_whole_nothing_is_looked_for(tmp_path: Path, compiler: str) -> None:
+    made = built("heap_kept", tmp_path, "-DFIXED", compiler=compiler, inputs=(b"ov", b"xx"))
+    attempts, progress = search(made, tmp_path, runs=RUNS)
+    assert attempts == []
+    assert len(lives(tmp_path)) == 1
+    assert progress.notes == []
