@@ -193,8 +193,8 @@ static void firedamp_resize(struct search *search, uint64_t from, uint64_t to) {
   if (from > size || size - from > NEAR || to == from) return;
   uint32_t place = search->place;
   search->place = 0;
-  for (uint64_t goal = to ? to - 1 : to; goal <= to + 1; goal++) {
-    uint64_t wished = goal + (size - from);
+  for (int step = to ? -1 : 0; step <= 1; step++) {
+    uint64_t wished = to + (uint64_t)(int64_t)step + (size - from);
     if (wished && wished < size) firedamp_suggest(search, wished, size - wished, filling, 0);
     if (wished > size && wished - size <= sizeof filling) firedamp_suggest(search, size, 0, filling, wished - size);
   }

@@ -17,7 +17,7 @@ static uint32_t crc32(const uint8_t *data, size_t size) {
   return ~crc;
 }
 
-enum { TWO_WORDS, CHECKSUM, STRING, LOOP, SWITCH, LENGTH, DECIMAL };
+enum { TWO_WORDS, CHECKSUM, STRING, LOOP, SWITCH, LENGTH, DECIMAL, NEGATIVE };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   char text[64] = "";
@@ -49,6 +49,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     if (size == 301) abort();
   } else if (CASE == DECIMAL) {
     if (atoi(text) == 1234567) abort();
+  } else if (CASE == NEGATIVE) {
+    volatile int64_t nothing = 0;
+    if (nothing == -2) return 1; /* no input is so long */
+    TAKE(int64_t, number, 0);
+    if (number == -1234567890123) abort();
   }
   return text[0] == 1;
 }
