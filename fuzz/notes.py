@@ -16,6 +16,8 @@ WILD = (
     "one is begun"
 )
 
+IDLE = "a fuzzing process ran nothing for minutes (a mutator that does not return?) and was started afresh"
+
 
 def of_start(child: Supervisor, target: Target, build: Build | None) -> Iterator[str]:
     """What of the child's confinement is missing, or may be in the target's way; what the target cannot have."""

@@ -32,6 +32,7 @@ from fuzz.worker import Worker
 
 SLOW_LEAST_S, SLOW_SHARE = 1.0, 0.5  # of the time-out: slow, where it is no time-out yet
 STUCK_S = 10.0  # beyond libFuzzer's own time-out: the target holds off or replaced SIGALRM
+IDLE_S = 300.0  # without an execution, outside of the target: to read a million inputs takes less
 BARREN_LIVES = 5  # in a row that ended outside the target or on the empty input: going on would only loop
 TIMED_OUT, OUT_OF_MEMORY = 70, 71  # libFuzzer's exit statuses (FuzzerOptions.h)
 SPENT = 80  # FIREDAMP_SPENT of firedamp/runtime/survive.h
@@ -272,7 +273,13 @@ class Search:
             worker.supervisor.kill()
             return
         reading = worker.supervisor.monitor.read()
-        if reading.executions != worker.executions or not reading.inside:
+        if reading.executions != worker.executions:
+            worker.executed_at = now
+        if now - worker.executed_at > IDLE_S and not reading.inside:
+            self._progress.note(notes.IDLE)
+            worker.stopped = True
+            worker.supervisor.kill()
+        elif reading.executions != worker.executions or not reading.inside:
             worker.executions, worker.advanced_at = reading.executions, now
         elif not worker.supervisor.status.initialised and now - worker.advanced_at > self._slow_s():
             self._set_slow_aside(worker, reading.input)

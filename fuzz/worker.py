@@ -26,7 +26,8 @@ class Worker:
     alive: bool = False
     executions: int = 0
     survived: int = 0  # detections, before this life
-    advanced_at: float = 0.0
+    advanced_at: float = 0.0  # or outside of the target
+    executed_at: float = 0.0
     stopped: bool = False  # by us: its end is no death
     barren: int = 0
     cause: str = ""  # of a death that we brought about
@@ -59,7 +60,8 @@ class Worker:
         self.lives += 1
         self.cause, self.stopped = "", False
         self.survived = self.supervisor.events.survived
-        self.executions, self.advanced_at = self.supervisor.monitor.executions, time.monotonic()
+        self.executions = self.supervisor.monitor.executions
+        self.advanced_at = self.executed_at = time.monotonic()
         self.supervisor.begin(line.argv(seed=seed, runs=runs))
 
     def count_loss(self) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 import fuzz
+import fuzz.search
 from firedamp.building.build import build
 from firedamp.engine import Attempt, Job, Progress
 from firedamp.target import Profile, Target, TargetKind
@@ -28,11 +29,12 @@ def first_death(
     compiler: str = "clang",
     cflags: tuple[str, ...] = (),
     runs: int = RUNS,
+    progress: Progress | None = None,
 ) -> Attempt | None:
     target = Target(name="t", kind=TargetKind.HARNESS, root=root, sources=(source,), cflags=cflags, max_len=512)
     made = build(target, Profile.HARDENED, compiler=compiler, cache=cache, allow_unguarded=True)
     job = Job(target=target, build=made, results=results, runs=runs, time_s=250.0, seed=1)
-    return next(iter(fuzz.ENGINE.search(job, Progress())), None)
+    return next(iter(fuzz.ENGINE.search(job, progress or Progress())), None)
 
 
 @pytest.mark.needs("clang")
@@ -44,6 +46,7 @@ def first_death(
         ("STRING", b"correct horse battery"),
         ("LOOP", b"own-loop-magic"),
         ("DECIMAL", b"1234567"),
+        ("NEGATIVE", (-1234567890123).to_bytes(8, "little", signed=True)),
     ],
 )
 def test_a_comparison_is_solved(case: str, inside: bytes, tmp_path: Path, cache: Path) -> None:
@@ -102,3 +105,24 @@ def test_mutators_of_the_targets_own_are_called(own: str, lethal: bool, tmp_path
     (tmp_path / "mutating.c").write_text(MUTATING % own)
     attempt = first_death(tmp_path, "mutating.c", tmp_path / "results", cache, runs=200_000)
     assert (attempt is not None) is lethal
+
+
+STUCK = """
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed) {
+  static volatile unsigned calls;
+  while (++calls == 1000) calls--;
+  return LLVMFuzzerMutate(data, size, room);
+}
+"""
+
+
+@pytest.mark.needs("clang")
+def test_a_mutator_that_does_not_return_costs_a_life(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fuzz.search, "IDLE_S", 0.3)
+    (tmp_path / "stuck.c").write_text(MUTATING % STUCK)
+    progress = Progress()
+    assert first_death(tmp_path, "stuck.c", tmp_path / "results", cache, runs=2500, progress=progress) is None
+    assert progress.executions >= 2500
+    assert any("ran nothing" in note for note in progress.notes)
