@@ -17,11 +17,18 @@ enum {
   MOST_PATCHES = 2048,
   GLANCE = 8,         /* one call in so many looks whether its input is a new one */
   KNOWN_INPUTS = 1 << 16,
-  CHECKSUMS = 16,
+  CHECKSUMS = 64,
+  SAME = 128,         /* a checksum that came out like that so often is a constant */
   MENDINGS = 4,       /* of one input, one after the other */
   OFTEN = 2, SELDOM = 32, /* one mutant in so many is looked at, for checksums that it has broken */
   LONGEST_CHAIN = 64, /* bytes of a string that is compared byte by byte */
+  DEPTH = 5,          /* libFuzzer's -mutate_depth: mutations of an input, one upon the other, unless one is news */
+  RECENT = 4096,      /* inputs whose worth counts in full */
+  EAGER = 2, PATIENT = 8, /* one input in so many is a patch */
 };
+
+/* Whose an input is. */
+enum maker { NOBODY, LIBFUZZER, SOLVER, MAKERS };
 
 /* What the execution that was asked for is to show. */
 enum asked { NOTHING, BASE, PATCHED, CHAINED, MUTANT, MENDED };
@@ -40,10 +47,18 @@ static struct {
   struct firedamp_patch tried; /* the patch in `sent` */
   uint32_t base_numbers, chain, mendings;
   size_t run;
-  uint32_t checksums[CHECKSUMS], checksum_count; /* places */
+  struct checksum {
+    uint32_t place, value; /* the latter by its hash, when it was learnt */
+    uint8_t same;          /* how often that one was computed since, while no other was */
+  } checksums[CHECKSUMS];
+  uint32_t checksum_count, constant_count;
   uint32_t mutant_period, mutants;               /* OFTEN to SELDOM; made since the last one was looked at */
   uint32_t latest;              /* what was made just before a glance: libFuzzer may go on from there */
   uint8_t picked[KNOWN_INPUTS]; /* how often an input was glanced at, by its hash */
+  struct firedamp_input made;   /* the latest input */
+  enum maker maker;
+  uint32_t depth;
+  uint32_t inputs[MAKERS], news[MAKERS];
 } state;
 
 static void keep(struct firedamp_input *input, const uint8_t *data, size_t size) {
@@ -83,17 +98,32 @@ static int is_due(const uint8_t *data, size_t size) {
   return *count == 1 || *count == 8 || *count == 64;
 }
 
-static int is_checksum(uint32_t place) {
+static struct checksum *checksum_at(uint32_t place) {
   for (uint32_t i = 0; i < state.checksum_count; i++)
-    if (state.checksums[i] == place) return 1;
+    if (state.checksums[i].place == place) return &state.checksums[i];
   return 0;
+}
+
+static int is_checksum(uint32_t place) {
+  struct checksum *found = checksum_at(place);
+  return found && found->same != SAME;
+}
+
+static int has_checksums(void) { return state.checksum_count != state.constant_count; }
+
+static uint32_t value_of(const struct firedamp_patch *patch) { return digest(patch->bytes, patch->size); }
+
+/* What a target compares memory with may be a constant, and what is right once is right for good. */
+static void doubt(struct checksum *one, const struct firedamp_patch *mended) {
+  if (value_of(mended) != one->value) one->value = one->same = 0;
+  else if (one->value && ++one->same == SAME) state.constant_count++;
 }
 
 static size_t send(enum asked what, const struct firedamp_input *from, const struct firedamp_patch *patch, uint8_t *data, size_t room) {
   size_t size = firedamp_apply(from, patch, data, room);
   if (!size) return 0;
   state.tried = *patch;
-  int telling = patch->computed || patch->looped || state.checksum_count;
+  int telling = patch->computed || patch->looped || has_checksums();
   return telling ? ask(what, data, size) : size;
 }
 
@@ -113,7 +143,7 @@ static void adapt_mutant_period(void) {
 }
 
 static int is_mutant_due(void) {
-  if (!state.checksum_count || ++state.mutants < state.mutant_period) return 0;
+  if (!has_checksums() || ++state.mutants < state.mutant_period) return 0;
   state.mutants = 0;
   return 1;
 }
@@ -123,11 +153,13 @@ static size_t mend(uint8_t *data, size_t room, uint32_t chance) {
   struct firedamp_patch patches[2 * MENDINGS];
   if (state.mendings >= MENDINGS) return 0;
   for (uint32_t i = 0; i < state.checksum_count; i++) {
-    if (state.checksums[i] == state.tried.place && state.asked == MENDED) continue;
-    size_t count = firedamp_solve_place(state.operands, &state.sent, state.checksums[i], patches, 2 * MENDINGS, chance);
+    struct checksum *one = &state.checksums[i];
+    if (one->same == SAME || (one->place == state.tried.place && state.asked == MENDED)) continue;
+    size_t count = firedamp_solve_place(state.operands, &state.sent, one->place, patches, 2 * MENDINGS, chance);
     for (size_t k = 0; k < count; k++)
       if (patches[k].computed) {
         state.mendings++;
+        doubt(one, &patches[k]);
         return send(MENDED, &state.sent, &patches[k], data, room);
       }
   }
@@ -143,11 +175,13 @@ static size_t lengthen(uint8_t *data, size_t room) {
   return firedamp_solve_loop(state.operands, &state.sent, place, &patch) ? send(CHAINED, &state.sent, &patch, data, room) : 0;
 }
 
+/* Not of a single byte: mutations soon meet such a checksum, and such a value is soon met by chance. */
 static void learn_checksum(void) {
-  int passed = state.tried.computed && state.tried.place && firedamp_holds(state.operands, state.tried.place);
+  int wide = state.tried.computed && state.tried.size > 1;
+  int passed = wide && state.tried.place && firedamp_holds(state.operands, state.tried.place);
   int further = state.operands->number_count + state.operands->text_count > state.base_numbers;
-  if (passed && further && !is_checksum(state.tried.place) && state.checksum_count < CHECKSUMS)
-    state.checksums[state.checksum_count++] = state.tried.place;
+  if (passed && further && !checksum_at(state.tried.place) && state.checksum_count < CHECKSUMS)
+    state.checksums[state.checksum_count++] = (struct checksum){.place = state.tried.place, .value = value_of(&state.tried)};
 }
 
 /* The input that was asked for has been executed: what follows from its comparisons? 0: nothing. */
@@ -167,7 +201,7 @@ static size_t follow(uint8_t *data, size_t room, uint32_t chance) {
     if (asked == PATCHED) learn_checksum(), state.mendings = 0, state.chain = 0, state.run = 0;
     if (asked == MUTANT) state.mendings = 0, adapt_mutant_period();
     if (asked == PATCHED || asked == CHAINED) size = lengthen(data, room);
-    if (!size && state.checksum_count) size = mend(data, room, chance);
+    if (!size && has_checksums()) size = mend(data, room, chance);
   }
   if (!size) state.asked = NOTHING;
   return size;
@@ -181,11 +215,34 @@ static size_t try_patch(uint8_t *data, size_t room) {
   return 0;
 }
 
+/* libFuzzer mutates what it was given last until it has done so DEPTH times or that was news (MutateAndTestOne of
+   FuzzerLoop.cpp). So it tells, by what it gives now. */
+static void learn_worth(const uint8_t *data, size_t size) {
+  int again = size == state.made.size && !memcmp(data, state.made.bytes, size);
+  if (state.depth) {
+    state.inputs[state.maker]++;
+    state.news[state.maker] += !again && state.depth < DEPTH;
+  }
+  if (state.inputs[state.maker] > RECENT) state.inputs[state.maker] /= 2, state.news[state.maker] /= 2;
+  state.depth = again && state.depth < DEPTH ? state.depth + 1 : 1;
+}
+
+/* A parser's comparisons make thousands of patches. Where mutations bring more that is new, they come first. */
+static uint32_t patch_period(void) {
+  uint64_t patches = (uint64_t)state.news[SOLVER] * (state.inputs[LIBFUZZER] + 1);
+  uint64_t mutations = (uint64_t)state.news[LIBFUZZER] * (state.inputs[SOLVER] + 1);
+  return patches < mutations ? PATIENT : EAGER;
+}
+
 static size_t solve(uint8_t *data, size_t size, size_t room, unsigned seed) {
   size_t made = follow(data, room, seed);
-  if (made) return made;
-  if (state.calls % 2 && (made = try_patch(data, room))) return made;
+  if (!made && state.calls % patch_period() == 1) made = try_patch(data, room);
+  if (made) {
+    state.maker = SOLVER;
+    return made;
+  }
   if (state.patch_next == state.patch_count && state.calls % GLANCE == 0 && is_due(data, size)) return ask(BASE, data, size);
+  state.maker = LIBFUZZER;
   made = state.libfuzzers(data, size, room);
   if (is_mutant_due()) ask(MUTANT, data, made);
   if (state.calls % GLANCE == GLANCE - 1) state.latest = digest(data, made);
@@ -193,13 +250,15 @@ static size_t solve(uint8_t *data, size_t size, size_t room, unsigned seed) {
 }
 
 EXPORT size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t room, unsigned seed) {
+  size_t made = 0;
   state.calls++;
-  if (state.users && state.calls % state.users_period == 0) {
-    size_t made = state.users(data, size, room, seed);
-    if (made) return made;
-  }
-  if (state.targets) return state.targets(data, size, room, seed);
-  return state.operands ? solve(data, size, room, seed) : state.libfuzzers(data, size, room);
+  learn_worth(data, size);
+  state.maker = NOBODY;
+  if (state.users && state.calls % state.users_period == 0) made = state.users(data, size, room, seed);
+  if (!made && state.targets) return state.targets(data, size, room, seed);
+  if (!made) made = state.operands ? solve(data, size, room, seed) : state.libfuzzers(data, size, room);
+  keep(&state.made, data, made);
+  return made;
 }
 
 #ifdef FIREDAMP_CROSS_OVER /* only where the target has one: libFuzzer would use it for every other mutation */
