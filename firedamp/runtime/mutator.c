@@ -21,6 +21,7 @@ enum {
   SAME = 128,         /* a checksum that came out like that so often is a constant */
   MENDINGS = 4,       /* of one input, one after the other */
   OFTEN = 2, SELDOM = 32, /* one mutant in so many is looked at, for checksums that it has broken */
+  HOPE = 4,           /* mutants of an input that may come to no checksum for one that did */
   LONGEST_CHAIN = 64, /* bytes of a string that is compared byte by byte */
   DEPTH = 5,          /* libFuzzer's -mutate_depth: mutations of an input, one upon the other, unless one is news */
   RECENT = 4096,      /* inputs whose worth counts in full */
@@ -52,7 +53,9 @@ static struct {
     uint8_t same;          /* how often that one was computed since, while no other was */
   } checksums[CHECKSUMS];
   uint32_t checksum_count, constant_count;
-  uint32_t mutant_period, mutants;               /* OFTEN to SELDOM; made since the last one was looked at */
+  uint32_t mutants;             /* made since the last one was looked at */
+  uint32_t origin, looked_at;   /* whose mutants libFuzzer makes now, and whose was looked at: inputs, by their hash */
+  uint8_t hopes[KNOWN_INPUTS];  /* of mutants of these: they come to a checksum */
   uint32_t latest;              /* what was made just before a glance: libFuzzer may go on from there */
   uint8_t picked[KNOWN_INPUTS]; /* how often an input was glanced at, by its hash */
   struct firedamp_input made;   /* the latest input */
@@ -135,16 +138,17 @@ static int meets_checksum(void) {
   return 0;
 }
 
-/* To look costs time, and is of use where many mutants come as far as a checksum. */
-static void adapt_mutant_period(void) {
-  uint32_t period = state.mutant_period;
-  period = meets_checksum() ? period / 2 : period + 1;
-  state.mutant_period = period < OFTEN ? OFTEN : period > SELDOM ? SELDOM : period;
+static uint8_t *hope(uint32_t input) { return &state.hopes[input % KNOWN_INPUTS]; }
+
+/* To look costs time, and is of use where mutants come as far as a checksum: those of some inputs do. */
+static void learn_hope(void) {
+  uint8_t *known = hope(state.looked_at);
+  *known = meets_checksum() ? HOPE : *known - (*known != 0);
 }
 
 static int is_mutant_due(void) {
-  if (!has_checksums() || ++state.mutants < state.mutant_period) return 0;
-  state.mutants = 0;
+  if (!has_checksums() || ++state.mutants < (*hope(state.origin) ? OFTEN : SELDOM)) return 0;
+  state.mutants = 0, state.looked_at = state.origin;
   return 1;
 }
 
@@ -199,7 +203,7 @@ static size_t follow(uint8_t *data, size_t room, uint32_t chance) {
     state.patch_next = 0;
   } else {
     if (asked == PATCHED) learn_checksum(), state.mendings = 0, state.chain = 0, state.run = 0;
-    if (asked == MUTANT) state.mendings = 0, adapt_mutant_period();
+    if (asked == MUTANT) state.mendings = 0, learn_hope();
     if (asked == PATCHED || asked == CHAINED) size = lengthen(data, room);
     if (!size && has_checksums()) size = mend(data, room, chance);
   }
@@ -225,6 +229,7 @@ static void learn_worth(const uint8_t *data, size_t size) {
   }
   if (state.inputs[state.maker] > RECENT) state.inputs[state.maker] /= 2, state.news[state.maker] /= 2;
   state.depth = again && state.depth < DEPTH ? state.depth + 1 : 1;
+  if (state.depth == 1 && has_checksums()) state.origin = digest(data, size);
 }
 
 /* A parser's comparisons make thousands of patches. Where mutations bring more that is new, they come first. */
