@@ -232,4 +232,4 @@ def test_where_the_heap_is_whole_nothing_is_looked_for(tmp_path: Path, compiler:
     attempts, progress = search(made, tmp_path, runs=RUNS)
     assert attempts == []
     assert len(lives(tmp_path)) == 1
-    assert progress.notes == []
+    assert not any("between executions" in note or "quarantine" in note for note in progress.notes)
