@@ -16,7 +16,7 @@ WILD = (
     "one is begun"
 )
 
-IDLE = "a fuzzing process ran nothing for minutes (a mutator that does not return?) and was started afresh"
+IDLE = "a fuzzing process ran nothing for long (a mutator that does not return? a damaged heap?) and was started afresh"
 
 
 def of_start(child: Supervisor, target: Target, build: Build | None) -> Iterator[str]:

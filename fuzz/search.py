@@ -32,7 +32,8 @@ from fuzz.worker import Worker
 
 SLOW_LEAST_S, SLOW_SHARE = 1.0, 0.5  # of the time-out: slow, where it is no time-out yet
 STUCK_S = 10.0  # beyond libFuzzer's own time-out: the target holds off or replaced SIGALRM
-IDLE_S = 300.0  # without an execution, outside of the target: to read a million inputs takes less
+READING_S = 300.0  # before the first execution of a life: to list a million inputs takes less
+IDLE_S = 30.0  # between two: a mutator that does not return, or an allocator in circles through a damaged heap
 BARREN_LIVES = 5  # in a row that ended outside the target or on the empty input: going on would only loop
 TIMED_OUT, OUT_OF_MEMORY = 70, 71  # libFuzzer's exit statuses (FuzzerOptions.h)
 SPENT = 80  # FIREDAMP_SPENT of firedamp/runtime/survive.h
@@ -275,9 +276,10 @@ class Search:
         reading = worker.supervisor.monitor.read()
         if reading.executions != worker.executions:
             worker.executed_at = now
-        if now - worker.executed_at > IDLE_S and not reading.inside:
+        idle_s = READING_S if reading.executions == worker.at_begin else IDLE_S
+        if now - worker.executed_at > idle_s and not reading.inside:
             self._progress.note(notes.IDLE)
-            worker.stopped = True
+            worker.executed_at = now
             worker.supervisor.kill()
         elif reading.executions != worker.executions or not reading.inside:
             worker.executions, worker.advanced_at = reading.executions, now

@@ -25,6 +25,7 @@ class Worker:
     lives: int = 0
     alive: bool = False
     executions: int = 0
+    at_begin: int = 0  # executions
     survived: int = 0  # detections, before this life
     advanced_at: float = 0.0  # or outside of the target
     executed_at: float = 0.0
@@ -60,7 +61,7 @@ class Worker:
         self.lives += 1
         self.cause, self.stopped = "", False
         self.survived = self.supervisor.events.survived
-        self.executions = self.supervisor.monitor.executions
+        self.executions = self.at_begin = self.supervisor.monitor.executions
         self.advanced_at = self.executed_at = time.monotonic()
         self.supervisor.begin(line.argv(seed=seed, runs=runs))
 
